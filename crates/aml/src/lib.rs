@@ -1,0 +1,1 @@
+//! Screens people and organisations against watch-lists and explains every hit.

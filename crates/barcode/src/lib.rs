@@ -1,0 +1,1 @@
+//! Reads the barcodes of identity documents and the payloads within them.

@@ -1,0 +1,18 @@
+//! The commands, one file each, and the one way they print.
+
+pub(crate) mod version;
+
+use std::io::Write;
+
+/// Prints a value as one line of JSON on standard output.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print_line(&serde_json::to_string(value)?)
+}
+
+/// Prints one line on standard output; a closed pipe is an ordinary end, not a panic.
+pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}

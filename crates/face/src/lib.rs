@@ -1,0 +1,1 @@
+//! Finds, aligns, judges and compares faces; searches, liveness and age.

@@ -1,0 +1,1 @@
+//! Checks national identity numbers: checksums, embedded birth date and sex.

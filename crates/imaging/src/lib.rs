@@ -1,0 +1,1 @@
+//! Decodes untrusted pictures once, at one door, and measures and warps them.

@@ -1,0 +1,1 @@
+//! Loads neural networks from one manifest and runs them behind one trait.

@@ -1,0 +1,1 @@
+//! Parses, checks and repairs machine readable zones after ICAO Doc 9303.

@@ -1,0 +1,1 @@
+//! Compares names of people and organisations across scripts and spellings.

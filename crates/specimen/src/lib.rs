@@ -1,0 +1,1 @@
+//! Draws fictitious identity documents together with their truth.

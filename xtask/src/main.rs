@@ -1,0 +1,3 @@
+//! `cargo xtask …`: set-up, tests, benchmarks and the demo, one file each.
+
+fn main() {}
