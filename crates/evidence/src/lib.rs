@@ -2,8 +2,10 @@
 //!
 //! A check never returns a verdict. It returns [`Signal`]s; the `workflow`
 //! crate turns signals and settings into warnings and a status. Risk codes
-//! follow the published vocabulary (`risks.toml`), an open set: a code that is
+//! follow the published vocabulary (`data/risks.toml`), an open set: a code that is
 //! not in the catalogue passes through unchanged.
+
+pub mod catalogue;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,1 +1,18 @@
 //! Decides from signals and settings what a session must do next and how it ends.
+//!
+//! Everything here is a pure function of its input: no I/O, no clock, no
+//! randomness. `service` collects findings, asks [`judge`] and [`decide`], and
+//! stores the answer. The rule that holds everywhere: a check that failed, was
+//! not evaluated or gave a score that is not a number never ends as `Approved`.
+
+mod decide;
+mod definition;
+mod judge;
+mod status;
+mod step;
+
+pub use decide::decide;
+pub use definition::{Definition, Feature, InvalidDefinition, Node, NodeConfig};
+pub use judge::{CheckState, Finding, Verdict, Warning, judge};
+pub use status::{Event, FeatureStatus, NotAllowed, SessionStatus, transition};
+pub use step::{Capture, Progress, Step, next_step};

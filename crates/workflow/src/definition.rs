@@ -1,0 +1,258 @@
+//! What a workflow consists of: features in order, each with its settings.
+
+use std::collections::BTreeMap;
+
+use evidence::catalogue::Action;
+use serde::{Deserialize, Serialize};
+
+/// A check a workflow can contain, named as in the workflow API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Feature {
+    /// Reading and judging an identity document.
+    Ocr,
+    /// Verifying the chip of the document.
+    Nfc,
+    /// Judging whether a live person is in front of the camera.
+    Liveness,
+    /// Comparing the selfie with the document's portrait.
+    FaceMatch,
+    /// Screening the person against watch-lists.
+    Aml,
+    /// Estimating the age from the selfie.
+    AgeEstimation,
+}
+
+impl Feature {
+    /// Every feature, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::Ocr, Self::Nfc, Self::Liveness, Self::FaceMatch, Self::Aml, Self::AgeEstimation];
+
+    /// Name in the workflow API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ocr => "OCR",
+            Self::Nfc => "NFC",
+            Self::Liveness => "LIVENESS",
+            Self::FaceMatch => "FACE_MATCH",
+            Self::Aml => "AML",
+            Self::AgeEstimation => "AGE_ESTIMATION",
+        }
+    }
+
+    /// Name in decisions and warnings.
+    pub fn decision_name(self) -> &'static str {
+        match self {
+            Self::Ocr => "ID_VERIFICATION",
+            Self::Nfc => "NFC",
+            Self::Liveness | Self::AgeEstimation => "LIVENESS",
+            Self::FaceMatch => "FACEMATCH",
+            Self::Aml => "AML",
+        }
+    }
+
+    /// The feature that must stand before this one, because it supplies its input.
+    fn needs(self) -> Option<Self> {
+        match self {
+            Self::FaceMatch | Self::Nfc | Self::Aml => Some(Self::Ocr),
+            Self::Ocr | Self::Liveness | Self::AgeEstimation => None,
+        }
+    }
+
+    /// The code of the warning given when the check could not run.
+    pub(crate) fn could_not_run(self) -> &'static str {
+        match self {
+            Self::Ocr => "COULD_NOT_PERFORM_ID_VERIFICATION",
+            Self::Nfc => "NFC_CHIP_NOT_VERIFIED",
+            Self::Liveness | Self::AgeEstimation => "COULD_NOT_PERFORM_LIVENESS",
+            Self::FaceMatch => "COULD_NOT_PERFORM_FACE_MATCH",
+            Self::Aml => "COULD_NOT_PERFORM_AML_SCREENING",
+        }
+    }
+}
+
+/// Settings of one node. Scores and thresholds are 0 to 100, as in the API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeConfig {
+    /// A score at or below this declines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decline_threshold: Option<f64>,
+    /// A score at or below this, and above the decline threshold, goes to review.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review_threshold: Option<f64>,
+    /// Minimum age in full years.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_age: Option<u8>,
+    /// Accepted issuing states (ISO 3166-1 alpha-3); empty accepts all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accepted_countries: Vec<String>,
+    /// Accepted document type codes (`P`, `ID`, `DL`, `RP` …); empty accepts all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accepted_documents: Vec<String>,
+    /// What to do with single risks, instead of the catalogue's default.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub actions: BTreeMap<String, Action>,
+    /// Settings of other features, kept as they came.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, serde_json::Value>,
+}
+
+/// One feature at its place in a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Unique within the workflow; appears as `node_id` in decisions.
+    pub id: String,
+    /// The check.
+    pub feature: Feature,
+    /// Its settings.
+    #[serde(default)]
+    pub config: NodeConfig,
+}
+
+/// A workflow: what is checked, and how its sessions behave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The checks, in order.
+    pub nodes: Vec<Node>,
+    /// Seconds until an unfinished session expires: 3,600 to 2,419,200.
+    pub session_expiration_s: u32,
+    /// How many times a person may repeat a failed capture: 0 to 10.
+    pub max_retry_attempts: u8,
+}
+
+/// Why a definition cannot be used; the texts are those of the workflow API.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDefinition {
+    /// Nothing to check.
+    #[error("At least one feature is required.")]
+    Empty,
+    /// A feature lacks the one it takes its input from.
+    #[error("Feature '{feature}' must appear after one of: {needs}.")]
+    Order {
+        /// The feature.
+        feature: &'static str,
+        /// What must stand before it.
+        needs: &'static str,
+    },
+    /// The same feature or node id twice.
+    #[error("Feature '{0}' appears more than once.")]
+    Twice(String),
+    /// A number outside its range.
+    #[error("{field}: Ensure this value is between {min} and {max}.")]
+    Range {
+        /// The setting.
+        field: &'static str,
+        /// Smallest value.
+        min: u32,
+        /// Largest value.
+        max: u32,
+    },
+    /// Review below decline, or a threshold that is no score.
+    #[error(
+        "Feature '{0}': thresholds must be between 0 and 100, the review threshold not below the decline threshold."
+    )]
+    Thresholds(&'static str),
+}
+
+impl Definition {
+    /// A workflow of the given features with their default settings.
+    pub fn of(features: &[Feature]) -> Self {
+        Self {
+            nodes: features
+                .iter()
+                .map(|feature| Node {
+                    id: format!("feature_{}", feature.name().to_lowercase()),
+                    feature: *feature,
+                    config: NodeConfig::default(),
+                })
+                .collect(),
+            session_expiration_s: 604_800,
+            max_retry_attempts: 3,
+        }
+    }
+
+    /// The node of a feature, where the workflow has one.
+    pub fn node(&self, feature: Feature) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.feature == feature)
+    }
+
+    /// Whether the workflow contains a feature.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.node(feature).is_some()
+    }
+
+    /// Checks order, uniqueness and ranges.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), InvalidDefinition> {
+        if self.nodes.is_empty() {
+            return Err(InvalidDefinition::Empty);
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            let before = self.nodes.get(..index).unwrap_or_default();
+            if before.iter().any(|other| other.feature == node.feature || other.id == node.id) {
+                return Err(InvalidDefinition::Twice(node.feature.name().to_owned()));
+            }
+            if let Some(needs) = node.feature.needs()
+                && !before.iter().any(|other| other.feature == needs)
+            {
+                return Err(InvalidDefinition::Order { feature: node.feature.name(), needs: needs.name() });
+            }
+            let (decline, review) = (node.config.decline_threshold, node.config.review_threshold);
+            let is_score = |value: f64| (0.0..=100.0).contains(&value);
+            if !decline.is_none_or(is_score)
+                || !review.is_none_or(is_score)
+                || matches!((decline, review), (Some(decline), Some(review)) if review < decline)
+            {
+                return Err(InvalidDefinition::Thresholds(node.feature.name()));
+            }
+        }
+        if !(3_600..=2_419_200).contains(&self.session_expiration_s) {
+            return Err(InvalidDefinition::Range {
+                field: "session_expiration_time",
+                min: 3_600,
+                max: 2_419_200,
+            });
+        }
+        if self.max_retry_attempts > 10 {
+            return Err(InvalidDefinition::Range { field: "max_retry_attempts", min: 0, max: 10 });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_kyc_workflow_is_valid() {
+        assert_eq!(Definition::of(&[Feature::Ocr, Feature::Liveness, Feature::FaceMatch]).validate(), Ok(()));
+    }
+
+    #[test]
+    fn face_match_before_the_document_is_refused() {
+        let error = Definition::of(&[Feature::FaceMatch, Feature::Ocr]).validate().unwrap_err();
+        assert_eq!(error.to_string(), "Feature 'FACE_MATCH' must appear after one of: OCR.");
+    }
+
+    #[test]
+    fn an_empty_workflow_is_refused() {
+        assert_eq!(
+            Definition::of(&[]).validate().unwrap_err().to_string(),
+            "At least one feature is required."
+        );
+    }
+
+    #[test]
+    fn a_review_threshold_below_the_decline_threshold_is_refused() {
+        let mut definition = Definition::of(&[Feature::Liveness]);
+        definition.nodes[0].config.decline_threshold = Some(60.0);
+        definition.nodes[0].config.review_threshold = Some(50.0);
+        assert!(definition.validate().is_err());
+        definition.nodes[0].config.review_threshold = Some(f64::NAN);
+        assert!(definition.validate().is_err());
+    }
+}
