@@ -1,0 +1,1 @@
+//! Fetches models through their registries' own clients (placeholder until the next commit).
