@@ -1,0 +1,141 @@
+//! Reads watch-lists in the formats their publishers use.
+//!
+//! Every importer streams: it hands over one [`Entity`] at a time and holds no more
+//! than one entry (or one file of additions) in memory. XML is read without a DTD:
+//! a document type declaration is refused. Files over [`MAX_FILE_BYTES`] are refused.
+
+mod ofac_csv;
+mod un_xml;
+pub(crate) mod xml;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Entity;
+
+/// Largest file an importer opens.
+pub const MAX_FILE_BYTES: u64 = 8 << 30;
+
+/// Formats that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// A folder with OFAC's `sdn.csv`, `alt.csv`, `add.csv`, `sdn_comments.csv` (or `cons_*.csv`).
+    OfacCsv,
+    /// The consolidated list of the UN Security Council.
+    UnXml,
+}
+
+impl Format {
+    /// Every format, for help texts.
+    pub const ALL: [Self; 2] = [Self::OfacCsv, Self::UnXml];
+
+    /// The name used on the command line and in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OfacCsv => "ofac-csv",
+            Self::UnXml => "un-xml",
+        }
+    }
+
+    /// The format of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|f| f.name() == name)
+    }
+
+    /// What stands before the list's own keys: `ofac` in `ofac:27588`.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::OfacCsv => "ofac",
+            Self::UnXml => "un",
+        }
+    }
+}
+
+/// Why a list could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file could not be opened or read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not in the format it was said to be in.
+    #[error("{} is not a valid {format} file: {reason}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// The format.
+        format: &'static str,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The file is larger than is ever read.
+    #[error("{} is larger than {MAX_FILE_BYTES} bytes", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// What an import found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Entries handed over.
+    pub entities: u64,
+    /// Names of these entries.
+    pub names: u64,
+    /// Records that had no usable name or key and were left out.
+    pub skipped: u64,
+    /// The date the list gives for itself, or empty.
+    pub published_at: String,
+}
+
+/// Reads a list and hands over each entry.
+///
+/// # Errors
+/// When a file is missing, too large or not in the format.
+pub fn import(format: Format, path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<Summary, ImportError> {
+    let mut summary = Summary::default();
+    let mut counted = |entity: Entity| {
+        if entity.names.is_empty() {
+            return false;
+        }
+        let names = entity.names.len() as u64;
+        sink(entity);
+        summary.entities += 1;
+        summary.names += names;
+        true
+    };
+    let mut skipped = 0;
+    let mut emit = |entity: Entity| {
+        if !counted(entity) {
+            skipped += 1;
+        }
+    };
+    let published_at = match format {
+        Format::OfacCsv => ofac_csv::import(path, &mut emit)?,
+        Format::UnXml => un_xml::import(path, &mut emit)?,
+    };
+    summary.skipped = skipped;
+    summary.published_at = published_at;
+    Ok(summary)
+}
+
+/// Opens a file for streaming after looking at its size.
+pub(crate) fn open(path: &Path) -> Result<std::io::BufReader<fs_err::File>, ImportError> {
+    let read = |source| ImportError::Read { path: path.to_owned(), source };
+    let file = fs_err::File::open(path).map_err(read)?;
+    if file.metadata().map_err(read)?.len() > MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { path: path.to_owned() });
+    }
+    Ok(std::io::BufReader::with_capacity(1 << 18, file))
+}

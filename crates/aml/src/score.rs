@@ -1,0 +1,301 @@
+//! Weighs how well two names agree.
+//!
+//! Tokens are aligned one to one (or one to two neighbours, where a space was lost
+//! or added). An agreement is worth the information of the token: minus the
+//! logarithm of the share of names that carry it, so a rare surname in common says
+//! more than *Mohammed*. Tokens left over on either side count against, most of all
+//! when both sides have some: then the names contradict each other.
+//!
+//! The raw score is `ratio × substance`: the share of the information that agrees,
+//! times how much information that is. It has no plateau: of two perfect agreements
+//! the rarer name scores higher. [`calibrated`] spreads it over 0..100.
+
+use names::{Agreement, Likeness, Role, TokenView};
+use serde::{Deserialize, Serialize};
+
+/// A token with what it is worth.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighed<'a> {
+    /// The token.
+    pub view: TokenView<'a>,
+    /// Information in nats: −ln of the share of names that carry it.
+    pub information: f32,
+    /// The same for its consonants, where only these can be compared.
+    pub consonant_information: f32,
+}
+
+/// The weights of the matcher. `crates/aml/data/README.md` says how they were fitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weights {
+    /// Worth of a dictionary group against the same letters.
+    pub group: f32,
+    /// Worth of the same sound.
+    pub sound: f32,
+    /// Worth of the same consonants where vowels are not written.
+    pub consonants: f32,
+    /// How fast the worth of a near spelling falls: 1 − `spelling` × (1 − similarity).
+    pub spelling: f32,
+    /// Worth of an initial, of the information of a letter.
+    pub initial: f32,
+    /// Worth of two tokens written as one.
+    pub joined: f32,
+    /// Cost of what an agreement is less than perfect.
+    pub imperfect: f32,
+    /// Cost of a query token nobody answers.
+    pub extra_query: f32,
+    /// Cost of a listed token the query does not have.
+    pub extra_listed: f32,
+    /// Cost of tokens left over on both sides.
+    pub contradiction: f32,
+    /// Information at which substance is one half.
+    pub half_substance: f32,
+    /// Most information one token can carry.
+    pub most_information: f32,
+    /// Weight of particles, titles, legal forms, business words and numbers against a name part.
+    pub particle: f32,
+    /// Weight of a title.
+    pub title: f32,
+    /// Weight of a legal form.
+    pub form: f32,
+    /// Weight of a business word.
+    pub word: f32,
+    /// Weight of a number.
+    pub number: f32,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            group: 0.95,
+            sound: 0.9,
+            consonants: 0.9,
+            spelling: 1.2,
+            initial: 0.6,
+            joined: 0.95,
+            imperfect: 1.0,
+            extra_query: 0.6,
+            extra_listed: 0.15,
+            contradiction: 0.5,
+            half_substance: 2.0,
+            most_information: 9.5,
+            particle: 0.15,
+            title: 0.1,
+            form: 0.3,
+            word: 0.8,
+            number: 1.2,
+        }
+    }
+}
+
+impl Weights {
+    /// Information of a token after its role and the cap.
+    #[must_use]
+    pub fn worth(&self, role: Role, information: f32) -> f32 {
+        let factor = match role {
+            Role::Part | Role::Initial => 1.0,
+            Role::Particle => self.particle,
+            Role::Form => self.form,
+            Role::Title => self.title,
+            Role::Number => self.number,
+            Role::Word => self.word,
+        };
+        information.min(self.most_information) * factor
+    }
+
+    fn grade(&self, agreement: Agreement) -> f32 {
+        match agreement.likeness {
+            Likeness::Exact => 1.0,
+            Likeness::Group => self.group,
+            Likeness::Sound => self.sound,
+            Likeness::Consonants => self.consonants * agreement.similarity,
+            Likeness::Spelling => (1.0 - self.spelling * (1.0 - agreement.similarity)).max(0.0),
+            Likeness::Initial => self.initial,
+        }
+    }
+
+    /// What an agreement of two tokens is worth: the information at stake and the share of it that is won.
+    #[must_use]
+    pub fn value(&self, q: &Weighed<'_>, c: &Weighed<'_>, agreement: Agreement) -> (f32, f32) {
+        let mut base = self.worth(q.view.role, q.information).min(self.worth(c.view.role, c.information));
+        if agreement.likeness == Likeness::Consonants {
+            base = base.min(self.worth(c.view.role, c.consonant_information.min(q.consonant_information)));
+        }
+        if agreement.likeness == Likeness::Initial {
+            base = base.min(3.0);
+        }
+        (base, self.grade(agreement))
+    }
+}
+
+/// Tokens of the query and of the listed name that answer each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pairing {
+    /// First token of the query and how many (1 or 2).
+    pub query: (u8, u8),
+    /// First token of the listed name and how many (1 or 2).
+    pub listed: (u8, u8),
+    /// How they agree.
+    pub agreement: Agreement,
+    /// Information won.
+    pub won: f32,
+    /// Information lost because the agreement is not perfect.
+    pub lost: f32,
+}
+
+/// The outcome for two names.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Alignment {
+    /// `ratio × substance`, 0..1.
+    pub raw: f32,
+    /// Information that agrees.
+    pub won: f32,
+    /// Information of the query's tokens left over.
+    pub extra_query: f32,
+    /// Information of the listed name's tokens left over.
+    pub extra_listed: f32,
+}
+
+/// Room for the alignment, kept between calls.
+#[derive(Debug, Default)]
+pub struct Room {
+    options: Vec<Pairing>,
+    /// The pairings of the last alignment, best first.
+    pub pairings: Vec<Pairing>,
+}
+
+/// Aligns two names. `agree(i, j)` tells how query token `i` and listed token `j` agree.
+pub fn align(
+    query: &[Weighed<'_>],
+    listed: &[Weighed<'_>],
+    weights: &Weights,
+    room: &mut Room,
+    mut agree: impl FnMut(usize, usize) -> Option<Agreement>,
+) -> Alignment {
+    let Room { options, pairings } = room;
+    options.clear();
+    pairings.clear();
+    let mut answered = 0u32;
+    for (i, q) in query.iter().enumerate().take(32) {
+        for (j, c) in listed.iter().enumerate().take(32) {
+            if let Some(agreement) = agree(i, j) {
+                let (base, grade) = weights.value(q, c, agreement);
+                if agreement.likeness == Likeness::Exact {
+                    answered |= 1 << i;
+                }
+                options.push(option((i, 1), (j, 1), agreement, base, grade));
+            }
+        }
+    }
+    joined(query, listed, weights, answered, options);
+    options.sort_unstable_by(|a, b| b.won.total_cmp(&a.won).then(a.query.cmp(&b.query)).then(a.listed.cmp(&b.listed)));
+    let (mut used_q, mut used_c) = (0u64, 0u64);
+    let mut lost = 0.0;
+    let mut won = 0.0;
+    for option in options.iter() {
+        let q = mask(option.query);
+        let c = mask(option.listed);
+        if used_q & q != 0 || used_c & c != 0 {
+            continue;
+        }
+        used_q |= q;
+        used_c |= c;
+        won += option.won;
+        lost += option.lost;
+        pairings.push(*option);
+    }
+    let left = |side: &[Weighed<'_>], used: u64| -> f32 {
+        side.iter().enumerate().take(32).filter(|(i, _)| used & (1 << i) == 0).map(|(_, t)| weights.worth(t.view.role, t.information)).sum()
+    };
+    let extra_query = left(query, used_q);
+    let extra_listed = left(listed, used_c);
+    if won <= 0.0 {
+        return Alignment { raw: 0.0, won: 0.0, extra_query, extra_listed };
+    }
+    let against = weights.imperfect * lost
+        + weights.extra_query * extra_query
+        + weights.extra_listed * extra_listed
+        + weights.contradiction * extra_query.min(extra_listed);
+    let raw = won / (won + against) * (won / (won + weights.half_substance));
+    Alignment { raw, won, extra_query, extra_listed }
+}
+
+fn option(query: (usize, u8), listed: (usize, u8), agreement: Agreement, base: f32, grade: f32) -> Pairing {
+    let small = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+    Pairing { query: (small(query.0), query.1), listed: (small(listed.0), listed.1), agreement, won: base * grade, lost: base * (1.0 - grade) }
+}
+
+fn mask((start, count): (u8, u8)) -> u64 {
+    ((1u64 << count) - 1) << start
+}
+
+/// Adds options for one token against two neighbours of the other side.
+fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answered: u32, options: &mut Vec<Pairing>) {
+    let mut text = String::new();
+    for (i, q) in query.iter().enumerate().take(32) {
+        if answered & (1 << i) != 0 {
+            continue;
+        }
+        for (j, pair) in listed.windows(2).enumerate().take(31) {
+            if let Some(agreement) = joined_agreement(q, &pair[0], &pair[1], &mut text) {
+                let parts = weights.worth(pair[0].view.role, pair[0].information) + weights.worth(pair[1].view.role, pair[1].information);
+                let base = weights.worth(q.view.role, q.information * 2.0).min(parts);
+                options.push(option((i, 1), (j, 2), agreement, base, weights.grade(agreement) * weights.joined));
+            }
+        }
+    }
+    for (i, pair) in query.windows(2).enumerate().take(31) {
+        if answered & (3 << i) == 3 << i {
+            continue;
+        }
+        for (j, c) in listed.iter().enumerate().take(32) {
+            if let Some(agreement) = joined_agreement(c, &pair[0], &pair[1], &mut text) {
+                let parts = weights.worth(pair[0].view.role, pair[0].information) + weights.worth(pair[1].view.role, pair[1].information);
+                let base = parts.min(weights.worth(c.view.role, c.information) * 1.5);
+                options.push(option((i, 2), (j, 1), agreement, base, weights.grade(agreement) * weights.joined));
+            }
+        }
+    }
+}
+
+fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &mut String) -> Option<Agreement> {
+    let plain = |t: &Weighed<'_>| matches!(t.view.role, Role::Part | Role::Particle | Role::Word | Role::Number);
+    if !plain(one) || !plain(a) || !plain(b) || one.view.latin.len() < 4 {
+        return None;
+    }
+    if one.view.latin.as_bytes().first() != a.view.latin.as_bytes().first() && one.view.skeleton.as_bytes().first() != a.view.skeleton.as_bytes().first() {
+        return None;
+    }
+    let vowelless = one.view.omits_vowels || a.view.omits_vowels || b.view.omits_vowels;
+    if vowelless {
+        let length = a.view.skeleton.len() + b.view.skeleton.len();
+        if one.view.skeleton.len() < 3 || one.view.skeleton.len() + 2 < length || one.view.skeleton.len() > length + 1 {
+            return None;
+        }
+    } else if one.view.latin.len().abs_diff(a.view.latin.len() + b.view.latin.len()) > 1 {
+        return None;
+    }
+    text.clear();
+    text.push_str(a.view.latin);
+    text.push_str(b.view.latin);
+    if *text == one.view.latin {
+        return Some(Agreement { likeness: Likeness::Exact, similarity: 1.0 });
+    }
+    if vowelless {
+        let skeleton = names::skeleton(text);
+        return (skeleton == one.view.skeleton).then_some(Agreement { likeness: Likeness::Consonants, similarity: 0.9 });
+    }
+    if names::sound(text) == one.view.sound {
+        return Some(Agreement { likeness: Likeness::Sound, similarity: 0.95 });
+    }
+    let sound = names::sound(text);
+    let skeleton = names::skeleton(text);
+    let whole = TokenView { latin: text, sound: &sound, skeleton: &skeleton, groups: &[], role: Role::Part, omits_vowels: false };
+    let one = TokenView { groups: &[], role: Role::Part, ..one.view };
+    names::compare(whole, one).filter(|a| a.similarity >= 0.85)
+}
+
+/// Spreads the raw score over 0..100 without a plateau: 50 where a random applicant would first be alerted.
+#[must_use]
+pub fn calibrated(raw: f32) -> f32 {
+    raw.clamp(0.0, 1.0) * 100.0
+}

@@ -1,0 +1,378 @@
+//! Finds the listed names that may answer a query and weighs each.
+//!
+//! Bounded whatever the query: at most [`MAX_LIKE`] vocabulary tokens per query
+//! token, [`POSTING_BUDGET`] names visited, [`FULL`] names aligned.
+
+use names::{Agreement, Name, Role, Token, compare};
+
+use crate::index::{Index, NameId, TokenId, trigrams};
+use crate::model::{NameKind, Schema};
+use crate::score::{Alignment, Pairing, Room, Weighed, Weights, align};
+
+/// Vocabulary tokens kept as like a query token.
+const MAX_LIKE: usize = 64;
+/// Vocabulary tokens compared letter by letter with a query token after the trigram count.
+const MAX_COMPARED: usize = 40;
+/// Trigram postings visited for one query token.
+const TRIGRAM_BUDGET: usize = 120_000;
+/// Name postings visited for one query.
+const POSTING_BUDGET: usize = 1_500_000;
+/// Names whose leftover tokens are looked at.
+const SHORTLIST: usize = 192;
+/// Names aligned in full.
+const FULL: usize = 40;
+
+/// What a query token may be answered by.
+#[derive(Clone, Copy, Debug)]
+struct Like {
+    token: TokenId,
+    query: u8,
+    agreement: Agreement,
+}
+
+/// A listed name that answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) name: NameId,
+    pub(crate) entity: u32,
+    pub(crate) alignment: Alignment,
+}
+
+/// Working memory of one search, reused by the next.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    sums: Vec<f32>,
+    touched: Vec<NameId>,
+    counts: Vec<u16>,
+    counted: Vec<TokenId>,
+    seen: Vec<u32>,
+    round: u32,
+    like: Vec<Like>,
+    room: Room,
+    found: Vec<Found>,
+}
+
+/// A query name with its tokens weighed against this index.
+pub(crate) struct Prepared {
+    pub(crate) name: Name,
+    information: Vec<(f32, f32)>,
+}
+
+impl Prepared {
+    pub(crate) fn new(index: Option<&Index>, name: Name) -> Self {
+        let information = name
+            .tokens
+            .iter()
+            .map(|t| {
+                let own = -t.share.clamp(1e-6, 0.6).ln();
+                index
+                    .and_then(|index| index.find_token(&t.latin, t.role, t.omits_vowels).map(|id| index.token(id)))
+                    .map_or((own, own), |known| (known.information.min(own), known.consonant_information.min(own)))
+            })
+            .collect();
+        Self { name, information }
+    }
+
+    pub(crate) fn weighed(&self) -> Vec<Weighed<'_>> {
+        let pairs = self.name.tokens.iter().zip(&self.information);
+        pairs.map(|(t, &(information, consonant_information))| Weighed { view: t.view(), information, consonant_information }).collect()
+    }
+}
+
+/// Finds and weighs; the best name of each entity, best first, at most `limit`.
+pub(crate) fn search(index: &Index, query: &Prepared, schema: Schema, weights: &Weights, limit: usize, scratch: &mut Scratch) -> Vec<Found> {
+    let tokens = query.weighed();
+    if tokens.is_empty() {
+        return Vec::new();
+    }
+    scratch.sums.resize(index.names(), 0.0);
+    scratch.counts.resize(index.tokens(), 0);
+    scratch.seen.resize(index.tokens(), 0);
+    scratch.like.clear();
+
+    let total: f32 = tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
+    let mut units: Vec<(f32, usize, usize)> = Vec::with_capacity(tokens.len() * 2);
+    for (i, token) in query.name.tokens.iter().enumerate() {
+        let from = scratch.like.len();
+        like(index, token, u8::try_from(i).unwrap_or(u8::MAX), scratch);
+        units.push((weights.worth(token.role, tokens[i].information), from, scratch.like.len()));
+    }
+    let single = scratch.like.len();
+    joined_units(index, query, &tokens, weights, scratch, &mut units);
+    // Rare first: once what is left cannot lift an unseen name over the bar, it is only looked up, not scanned.
+    units.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let mut left: f32 = units.iter().map(|u| u.0).sum::<f32>().min(total);
+    let mut budget = POSTING_BUDGET;
+    let mut skipped = false;
+    for &(worth, from, to) in &units {
+        let postings: usize = scratch.like[from..to].iter().map(|l| index.names_with(l.token).len()).sum();
+        let skip = !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
+        left -= worth;
+        if skip {
+            skipped = true;
+            continue;
+        }
+        for l in from..to {
+            let Like { token, agreement, query: q } = scratch.like[l];
+            let listed = index.token(token);
+            let won = tokens.get(usize::from(q)).map_or(worth, |t| {
+                let (base, grade) = weights.value(t, &listed, agreement);
+                base * grade
+            });
+            if won <= 0.0 {
+                continue;
+            }
+            for &name in index.names_with(token).iter().take(budget) {
+                let Some(sum) = scratch.sums.get_mut(name as usize) else { continue };
+                if *sum == 0.0 {
+                    scratch.touched.push(name);
+                }
+                *sum += won;
+            }
+            budget = budget.saturating_sub(index.names_with(token).len());
+        }
+    }
+    scratch.like.truncate(single);
+    scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
+    shortlist(index, schema, weights, skipped, &tokens, scratch);
+    weigh(index, &tokens, weights, scratch);
+    for &name in &scratch.touched {
+        if let Some(sum) = scratch.sums.get_mut(name as usize) {
+            *sum = 0.0;
+        }
+    }
+    scratch.touched.clear();
+    best(scratch, limit)
+}
+
+/// Leaves in `found` the names worth aligning, with their sums zeroed later by the caller.
+fn shortlist(index: &Index, schema: Schema, weights: &Weights, skipped: bool, tokens: &[Weighed<'_>], scratch: &mut Scratch) {
+    let Scratch { sums, touched, found, like, .. } = scratch;
+    found.clear();
+    let wide = if skipped { SHORTLIST * 8 } else { SHORTLIST };
+    let sum_of = |name: NameId| sums.get(name as usize).copied().unwrap_or_default();
+    let mut ranked: Vec<(f32, NameId)> = touched.iter().filter(|&&n| schema.can_be(index.schema_of(n))).map(|&n| (sum_of(n), n)).collect();
+    cut(&mut ranked, wide);
+    for (sum, name) in &mut ranked {
+        let mut whole = 0.0;
+        let mut more = 0.0;
+        for &id in index.tokens_of(*name).iter().take(32) {
+            let token = index.token(id);
+            whole += weights.worth(token.view.role, token.information);
+            if skipped {
+                let at = like.partition_point(|l| l.token < id);
+                if let Some(l) = like.get(at).filter(|l| l.token == id)
+                    && let Some(q) = tokens.get(usize::from(l.query))
+                {
+                    let (base, grade) = weights.value(q, &token, l.agreement);
+                    more += base * grade;
+                }
+            }
+        }
+        let sum_now = sum.max(more);
+        *sum = sum_now - 0.1 * (whole - sum_now).max(0.0);
+    }
+    cut(&mut ranked, FULL);
+    found.extend(ranked.iter().map(|&(_, name)| Found { name, entity: index.entity_of(name), alignment: Alignment::default() }));
+}
+
+/// Keeps the `most` highest; ties by the lower number so that a result can be replayed.
+fn cut(ranked: &mut Vec<(f32, NameId)>, most: usize) {
+    let order = |a: &(f32, NameId), b: &(f32, NameId)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if ranked.len() > most {
+        ranked.select_nth_unstable_by(most, order);
+        ranked.truncate(most);
+    }
+}
+
+fn weigh(index: &Index, tokens: &[Weighed<'_>], weights: &Weights, scratch: &mut Scratch) {
+    let Scratch { found, like, room, .. } = scratch;
+    for found in found.iter_mut() {
+        found.alignment = align_name(index, found.name, tokens, weights, like, room);
+    }
+}
+
+fn align_name(index: &Index, name: NameId, tokens: &[Weighed<'_>], weights: &Weights, like: &[Like], room: &mut Room) -> Alignment {
+    let ids = index.tokens_of(name);
+    let listed: Vec<Weighed<'_>> = ids.iter().take(32).map(|&id| index.token(id)).collect();
+    let mut alignment = align(tokens, &listed, weights, room, |i, j| {
+        if tokens[i].view.role == Role::Initial || listed[j].view.role == Role::Initial {
+            return compare(tokens[i].view, listed[j].view);
+        }
+        let id = ids[j];
+        let from = like.partition_point(|l| l.token < id);
+        like[from..].iter().take_while(|l| l.token == id).find(|l| usize::from(l.query) == i).map(|l| l.agreement)
+    });
+    if index.kind_of(name) == NameKind::Weak {
+        alignment.raw *= 0.97;
+    }
+    alignment
+}
+
+fn best(scratch: &mut Scratch, limit: usize) -> Vec<Found> {
+    let found = &mut scratch.found;
+    found.sort_unstable_by(|a, b| b.alignment.raw.total_cmp(&a.alignment.raw).then(a.name.cmp(&b.name)));
+    let mut out: Vec<Found> = Vec::with_capacity(limit.min(FULL));
+    for f in found.iter() {
+        if out.len() >= limit {
+            break;
+        }
+        if f.alignment.raw > 0.0 && !out.iter().any(|o| o.entity == f.entity) {
+            out.push(f.clone());
+        }
+    }
+    out
+}
+
+/// The pairings of a query with one name, for the explanation.
+pub(crate) fn explain(index: &Index, name: NameId, query: &Prepared, weights: &Weights, scratch: &mut Scratch) -> Vec<Pairing> {
+    let tokens = query.weighed();
+    let _ = align_name(index, name, &tokens, weights, &scratch.like, &mut scratch.room);
+    scratch.room.pairings.clone()
+}
+
+/// Collects the vocabulary tokens that are like one query token.
+fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
+    scratch.round = scratch.round.wrapping_add(1);
+    if scratch.round == 0 {
+        scratch.seen.fill(0);
+        scratch.round = 1;
+    }
+    let start = scratch.like.len();
+    let view = token.view();
+    for omits in [false, true] {
+        if let Some(id) = index.find_token(&token.latin, token.role, omits) {
+            consider(index, id, token, query, scratch);
+        }
+    }
+    if token.role == Role::Initial {
+        return;
+    }
+    for &group in view.groups {
+        for &id in index.in_group(group).iter().take(96) {
+            consider(index, id, token, query, scratch);
+        }
+    }
+    if matches!(token.role, Role::Form | Role::Number | Role::Particle) {
+        return;
+    }
+    for &id in index.with_skeleton(&token.skeleton).iter().take(160) {
+        consider(index, id, token, query, scratch);
+    }
+    if token.omits_vowels {
+        if token.skeleton.len() >= 5 && token.skeleton.is_ascii() {
+            for at in 1..token.skeleton.len() {
+                let mut fewer = token.skeleton.clone();
+                fewer.remove(at);
+                for &id in index.with_skeleton(&fewer).iter().take(32) {
+                    consider(index, id, token, query, scratch);
+                }
+            }
+        }
+    } else {
+        spelled_alike(index, token, query, scratch);
+    }
+    let found = &mut scratch.like[start..];
+    found.sort_unstable_by(|a, b| {
+        a.agreement.likeness.cmp(&b.agreement.likeness).then(b.agreement.similarity.total_cmp(&a.agreement.similarity)).then(a.token.cmp(&b.token))
+    });
+    scratch.like.truncate(start + MAX_LIKE.min(scratch.like.len() - start));
+}
+
+fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
+    let mut budget = TRIGRAM_BUDGET;
+    let mut lists: [usize; 40] = [0; 40];
+    let mut used = 0;
+    trigrams(&token.latin, |t| {
+        if let Some(slot) = lists.get_mut(used) {
+            *slot = t;
+            used += 1;
+        }
+    });
+    let lists = &mut lists[..used];
+    lists.sort_unstable_by_key(|&t| index.trigram(t).len());
+    for &mut t in lists.iter_mut() {
+        let postings = index.trigram(t);
+        if postings.len() > budget {
+            break;
+        }
+        budget -= postings.len();
+        for &id in postings {
+            let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
+            if *count == 0 {
+                scratch.counted.push(id);
+            }
+            *count += 1;
+        }
+    }
+    let own = token.latin.len();
+    let mut ranked: Vec<(f32, TokenId)> = Vec::with_capacity(64);
+    for &id in &scratch.counted {
+        let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
+        let shared = std::mem::take(count);
+        let other = index.latin_len(id);
+        let dice = 2.0 * f32::from(shared) / (own + other) as f32;
+        if dice >= 0.3 || (own <= 5 && shared >= 1 && other.abs_diff(own) <= 1 && dice >= 0.18) {
+            ranked.push((dice, id));
+        }
+    }
+    scratch.counted.clear();
+    cut(&mut ranked, MAX_COMPARED);
+    for (_, id) in ranked {
+        consider(index, id, token, query, scratch);
+    }
+}
+
+fn consider(index: &Index, id: TokenId, token: &Token, query: u8, scratch: &mut Scratch) {
+    let Some(seen) = scratch.seen.get_mut(id as usize) else { return };
+    if *seen == scratch.round {
+        return;
+    }
+    *seen = scratch.round;
+    if let Some(agreement) = compare(token.view(), index.token(id).view) {
+        scratch.like.push(Like { token: id, query, agreement });
+    }
+}
+
+/// Retrieval through lost and added spaces: two query tokens as one listed token, one as two.
+fn joined_units(index: &Index, query: &Prepared, tokens: &[Weighed<'_>], weights: &Weights, scratch: &mut Scratch, units: &mut Vec<(f32, usize, usize)>) {
+    let exact = Agreement { likeness: names::Likeness::Exact, similarity: 1.0 };
+    for (i, pair) in query.name.tokens.windows(2).enumerate() {
+        let plain = |t: &Token| matches!(t.role, Role::Part | Role::Particle | Role::Word | Role::Number);
+        if !plain(&pair[0]) || !plain(&pair[1]) {
+            continue;
+        }
+        let whole = format!("{}{}", pair[0].latin, pair[1].latin);
+        let from = scratch.like.len();
+        let mut add = |id: TokenId| scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });
+        if let Some(id) = index.find_token(&whole, Role::Part, false) {
+            add(id);
+        }
+        let skeleton = names::skeleton(&whole);
+        if skeleton.len() >= 3 {
+            for &id in index.with_skeleton(&skeleton).iter().take(24) {
+                add(id);
+            }
+        }
+        let to = scratch.like.len();
+        if to > from {
+            let worth = weights.worth(pair[0].role, tokens[i].information) + weights.worth(pair[1].role, tokens[i + 1].information);
+            units.push((worth * 0.8, from, to));
+        }
+    }
+    for (i, token) in query.name.tokens.iter().enumerate() {
+        if token.role != Role::Part || token.omits_vowels || token.latin.len() < 6 || index.find_token(&token.latin, Role::Part, false).is_some() {
+            continue;
+        }
+        for cut in 3..=token.latin.len() - 2 {
+            let (Some(a), Some(b)) = (token.latin.get(..cut), token.latin.get(cut..)) else { continue };
+            if let (Some(a), Some(b)) = (index.find_token(a, Role::Part, false), index.find_token(b, Role::Part, false)) {
+                for id in [a, b] {
+                    let from = scratch.like.len();
+                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });
+                    units.push((weights.worth(Role::Part, tokens[i].information) * 0.5, from, from + 1));
+                }
+            }
+        }
+    }
+}
