@@ -1,1 +1,19 @@
 //! Verifies the chip of electronic travel documents after ICAO Doc 9303 parts 10 to 12.
+
+pub mod active;
+pub mod ber;
+pub mod cms;
+pub mod country;
+pub mod curve;
+pub mod dh;
+pub mod hash;
+pub mod key;
+pub mod lds;
+pub mod name;
+pub mod rsa;
+pub mod time;
+pub mod trust;
+pub mod verify;
+pub mod x509;
+
+pub use verify::{Input, Report, verify};

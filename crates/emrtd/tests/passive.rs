@@ -1,0 +1,146 @@
+//! Passive authentication over real signed objects and the German and Dutch master lists.
+
+mod common;
+
+use common::data;
+use emrtd::time::Time;
+use emrtd::trust::{Authority, Standing, TrustStore};
+use emrtd::verify::{ChainStatus, GroupStatus, Input, SodSignature, Verdict, verify};
+use emrtd::x509::Certificate;
+use std::collections::BTreeMap;
+
+fn store() -> Option<TrustStore> {
+    let folder = data("masterlist")?;
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("is there");
+    let root = |name: &str| Certificate::parse(&read(name)).expect("is a certificate");
+    let mut store = TrustStore::default();
+    for (list, anchor) in
+        [("DE_ML_2026-05-28-08-28-45.ml", "DE_ROOT_CA_CSCA07.cer"), ("NL_ML_2026-07-22.ml", "NL_ROOT_CA.cer")]
+    {
+        let report = store.import(list, &read(list), &[root(anchor)], None).expect("imports");
+        println!("{report:?}");
+        assert_eq!(report.authority, Authority::Root);
+    }
+    Some(store)
+}
+
+fn input<'a>(sod: &'a [u8], groups: &'a BTreeMap<u8, Vec<u8>>, trust: &'a TrustStore) -> Input<'a> {
+    Input {
+        sod,
+        data_groups: groups,
+        complete_read: false,
+        active_authentication: None,
+        chip_authentication: None,
+        trust,
+        now: Some(Time(1_795_000_000)),
+    }
+}
+
+#[test]
+fn every_certificate_of_both_master_lists_is_read_and_its_signature_verifies() {
+    let Some(store) = store() else { return };
+    assert_eq!(store.anchors().len(), 627);
+    let count = |standing| store.anchors().iter().filter(|a| a.standing == standing).count();
+    for anchor in
+        store.anchors().iter().filter(|a| matches!(a.standing, Standing::IssuerUnknown | Standing::Broken))
+    {
+        println!("{:?} {} issuer {}", anchor.standing, anchor.certificate.subject, anchor.certificate.issuer);
+    }
+    println!(
+        "self-signed {} linked {} issuer unknown {} broken {}",
+        count(Standing::SelfSigned),
+        count(Standing::Linked),
+        count(Standing::IssuerUnknown),
+        count(Standing::Broken)
+    );
+    // Every certificate that is its own issuer carries its own valid signature; of the links (rollover) all but
+    // eleven hang on another certificate of the lists, and those eleven name a key that neither list has.
+    assert_eq!(
+        (count(Standing::SelfSigned), count(Standing::Linked), count(Standing::IssuerUnknown)),
+        (414, 202, 11)
+    );
+    assert_eq!(count(Standing::Broken), 0);
+    for anchor in store.anchors().iter().filter(|a| a.standing != Standing::SelfSigned) {
+        let c = &anchor.certificate;
+        assert!(c.authority_key_id.is_none() || c.authority_key_id != c.subject_key_id, "{}", c.subject);
+    }
+}
+
+#[test]
+fn a_master_list_is_refused_when_its_signer_does_not_chain_to_the_root() {
+    let Some(folder) = data("masterlist") else { return };
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("is there");
+    let wrong = Certificate::parse(&read("NL_ROOT_CA.cer")).expect("is a certificate");
+    let list = read("DE_ML_2026-05-28-08-28-45.ml");
+    assert!(TrustStore::default().import("DE", &list, &[wrong], None).is_err());
+    let mut changed = list.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    assert!(TrustStore::default().import("DE", &changed, &[], None).is_err());
+}
+
+#[test]
+fn every_object_of_the_manifest_gets_its_verdict() {
+    let (Some(store), Some(folder)) = (store(), data("sod")) else { return };
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("MANIFEST.json")).expect("is there"))
+            .expect("is JSON");
+    let none = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for entry in manifest.as_array().expect("is a list") {
+        let id = entry["id"].as_str().expect("has an id");
+        let expected = entry["expected"].as_str().expect("has a verdict");
+        let wanted = match expected {
+            e if e.starts_with("genuine") => Verdict::Genuine,
+            e if e.starts_with("tampered") => Verdict::Refused,
+            e if e.contains("no anchor") => Verdict::Untrusted,
+            _ if id == "86fdfc345f91" => Verdict::Genuine,
+            _ => Verdict::Untrusted,
+        };
+        for extension in ["cms", "efsod"] {
+            let Ok(bytes) = std::fs::read(folder.join(format!("{id}.{extension}"))) else { continue };
+            let report = verify(&input(&bytes, &none, &store));
+            println!(
+                "{id}.{extension} {:?} {:?} {:?} | {expected} | {:?}",
+                report.verdict,
+                report.reasons,
+                report.warnings,
+                report.signing_time.map(|t| t.to_string())
+            );
+            if report.verdict != wanted {
+                wrong.push(format!("{id}.{extension}"));
+            }
+            if wanted == Verdict::Genuine {
+                assert_eq!((report.sod_signature, report.chain), (SodSignature::Valid, ChainStatus::Trusted));
+                let known: Vec<&str> =
+                    entry["csca"].as_array().expect("is a list").iter().filter_map(|c| c.as_str()).collect();
+                let ours = &report.chain_certificates.first().expect("has an issuer").sha256;
+                assert!(known.iter().any(|k| ours.starts_with(k.trim_end_matches(".der"))), "{id}: {ours}");
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_specimen_chip_of_2008_matches_but_for_a_group_that_nobody_signed() {
+    let (Some(store), Some(folder)) = (store(), data("lds/bsi2008")) else { return };
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("is there");
+    let mut groups: BTreeMap<u8, Vec<u8>> =
+        [1u8, 2, 14].iter().map(|n| (*n, read(&format!("Datagroup{n}.bin")))).collect();
+    let sod = read("EF_SOD.bin");
+    let report = verify(&input(&sod, &groups, &store));
+    println!("{report:#?}");
+    assert_eq!(report.verdict, Verdict::Untrusted);
+    assert_eq!(report.dg_hashes[&1], GroupStatus::Match);
+    assert_eq!(report.dg_hashes[&14], GroupStatus::Match);
+    assert_eq!(report.dg_hashes[&3], GroupStatus::NotSupplied);
+    groups.insert(15, read("Datagroup15.bin"));
+    let report = verify(&input(&sod, &groups, &store));
+    assert_eq!(report.dg_hashes[&15], GroupStatus::NotInSod);
+    assert_eq!(report.verdict, Verdict::Refused);
+    groups.remove(&15);
+    groups.get_mut(&2).expect("is there")[5000] ^= 1;
+    let report = verify(&input(&sod, &groups, &store));
+    assert_eq!(report.reason_codes(), ["issuer_unknown", "dg2_hash_mismatch"]);
+}
