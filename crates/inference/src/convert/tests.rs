@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use proptest::prelude::*;
+use rten_tensor::AsView;
 
 use super::*;
 
