@@ -1,0 +1,1 @@
+//! Finds and runs Debian's PostgreSQL for tests and benches.

@@ -1,0 +1,1 @@
+//! The one suite, run on both engines.
