@@ -47,6 +47,8 @@ pub struct Weights {
     pub extra_listed: f32,
     /// Cost of tokens left over on both sides.
     pub contradiction: f32,
+    /// What is left of the score when one part alone agrees and others are left over on both sides.
+    pub lonely: f32,
     /// Information at which substance is one half.
     pub half_substance: f32,
     /// Most information one token can carry.
@@ -68,14 +70,15 @@ impl Default for Weights {
         Self {
             group: 0.95,
             sound: 0.9,
-            consonants: 0.9,
+            consonants: 1.0,
             spelling: 1.2,
             initial: 0.6,
             joined: 0.95,
             imperfect: 1.0,
-            extra_query: 0.6,
-            extra_listed: 0.15,
-            contradiction: 0.5,
+            extra_query: 0.5,
+            extra_listed: 0.22,
+            contradiction: 1.5,
+            lonely: 0.9,
             half_substance: 2.0,
             most_information: 9.5,
             particle: 0.15,
@@ -215,7 +218,14 @@ pub fn align(
         + weights.extra_query * extra_query
         + weights.extra_listed * extra_listed
         + weights.contradiction * extra_query.min(extra_listed);
-    let raw = won / (won + against) * (won / (won + weights.half_substance));
+    let mut raw = won / (won + against) * (won / (won + weights.half_substance));
+    let parts = |side: &[Weighed<'_>], used: u64, taken: bool| {
+        let matters = |t: &Weighed<'_>| matches!(t.view.role, Role::Part | Role::Word | Role::Number);
+        side.iter().enumerate().take(32).filter(|(i, t)| matters(t) && (used & (1 << i) != 0) == taken).count()
+    };
+    if parts(query, used_q, true) == 1 && parts(query, used_q, false) > 0 && parts(listed, used_c, false) > 0 {
+        raw *= weights.lonely;
+    }
     Alignment { raw, won, extra_query, extra_listed }
 }
 
@@ -228,18 +238,39 @@ fn mask((start, count): (u8, u8)) -> u64 {
     ((1u64 << count) - 1) << start
 }
 
-/// Adds options for one token against two neighbours of the other side.
+/// What stands between two parts with an article once they are written as one: *Shahab al-Din, Shahabuddin*.
+pub(crate) const JOINERS: [&str; 2] = ["u", "al"];
+
+/// Adds options for one token against two neighbours of the other side, or three with a particle between.
 fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answered: u32, options: &mut Vec<Pairing>) {
-    let mut text = String::new();
+    let text = &mut String::new();
     for (i, q) in query.iter().enumerate().take(32) {
         if answered & (1 << i) != 0 {
             continue;
         }
         for (j, pair) in listed.windows(2).enumerate().take(31) {
-            if let Some(agreement) = joined_agreement(q, &pair[0], &pair[1], &mut text) {
+            if let Some(agreement) = joined_agreement(q, &pair[0], &pair[1], text) {
                 let parts = weights.worth(pair[0].view.role, pair[0].information) + weights.worth(pair[1].view.role, pair[1].information);
                 let base = weights.worth(q.view.role, q.information * 2.0).min(parts);
                 options.push(option((i, 1), (j, 2), agreement, base, weights.grade(agreement) * weights.joined));
+            }
+        }
+    }
+    for (i, three) in query.windows(3).enumerate().take(30) {
+        for (j, c) in listed.iter().enumerate().take(32) {
+            if let Some(agreement) = with_article(c, three, text) {
+                let parts: f32 = three.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
+                let base = parts.min(weights.worth(c.view.role, c.information) * 1.5);
+                options.push(option((i, 3), (j, 1), agreement, base, weights.grade(agreement) * weights.joined));
+            }
+        }
+    }
+    for (i, q) in query.iter().enumerate().take(32) {
+        for (j, three) in listed.windows(3).enumerate().take(30) {
+            if let Some(agreement) = with_article(q, three, text) {
+                let parts: f32 = three.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
+                let base = parts.min(weights.worth(q.view.role, q.information * 2.0));
+                options.push(option((i, 1), (j, 3), agreement, base, weights.grade(agreement) * weights.joined));
             }
         }
     }
@@ -248,13 +279,35 @@ fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answ
             continue;
         }
         for (j, c) in listed.iter().enumerate().take(32) {
-            if let Some(agreement) = joined_agreement(c, &pair[0], &pair[1], &mut text) {
+            if let Some(agreement) = joined_agreement(c, &pair[0], &pair[1], text) {
                 let parts = weights.worth(pair[0].view.role, pair[0].information) + weights.worth(pair[1].view.role, pair[1].information);
                 let base = parts.min(weights.worth(c.view.role, c.information) * 1.5);
                 options.push(option((i, 2), (j, 1), agreement, base, weights.grade(agreement) * weights.joined));
             }
         }
     }
+}
+
+fn with_article(one: &Weighed<'_>, three: &[Weighed<'_>], text: &mut String) -> Option<Agreement> {
+    let (a, b) = (&three[0], &three[2]);
+    if three[1].view.role != Role::Particle || !matches!(a.view.role, Role::Part | Role::Particle) || b.view.role != Role::Part {
+        return None;
+    }
+    let length = a.view.skeleton.len() + b.view.skeleton.len();
+    if one.view.role != Role::Part || one.view.skeleton.len() < 3 || one.view.skeleton.len().abs_diff(length) > 2 {
+        return None;
+    }
+    JOINERS.iter().find_map(|middle| {
+        text.clear();
+        text.push_str(a.view.latin);
+        text.push_str(middle);
+        text.push_str(b.view.latin);
+        let same = *text == one.view.latin || names::sound(text) == one.view.sound;
+        if same {
+            return Some(Agreement { likeness: Likeness::Sound, similarity: 0.95 });
+        }
+        (names::skeleton(text) == one.view.skeleton).then_some(Agreement { likeness: Likeness::Consonants, similarity: 0.9 })
+    })
 }
 
 fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &mut String) -> Option<Agreement> {

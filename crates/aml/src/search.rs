@@ -7,12 +7,12 @@ use names::{Agreement, Name, Role, Token, compare};
 
 use crate::index::{Index, NameId, TokenId, trigrams};
 use crate::model::{NameKind, Schema};
-use crate::score::{Alignment, Pairing, Room, Weighed, Weights, align};
+use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align};
 
 /// Vocabulary tokens kept as like a query token.
 const MAX_LIKE: usize = 64;
 /// Vocabulary tokens compared letter by letter with a query token after the trigram count.
-const MAX_COMPARED: usize = 40;
+const MAX_COMPARED: usize = 56;
 /// Trigram postings visited for one query token.
 const TRIGRAM_BUDGET: usize = 120_000;
 /// Name postings visited for one query.
@@ -196,7 +196,7 @@ fn align_name(index: &Index, name: NameId, tokens: &[Weighed<'_>], weights: &Wei
     let ids = index.tokens_of(name);
     let listed: Vec<Weighed<'_>> = ids.iter().take(32).map(|&id| index.token(id)).collect();
     let mut alignment = align(tokens, &listed, weights, room, |i, j| {
-        if tokens[i].view.role == Role::Initial || listed[j].view.role == Role::Initial {
+        if matches!(tokens[i].view.role, Role::Initial | Role::Form) || matches!(listed[j].view.role, Role::Initial | Role::Form) {
             return compare(tokens[i].view, listed[j].view);
         }
         let id = ids[j];
@@ -283,7 +283,7 @@ fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch)
     let mut budget = TRIGRAM_BUDGET;
     let mut lists: [usize; 40] = [0; 40];
     let mut used = 0;
-    trigrams(&token.latin, |t| {
+    trigrams(&token.sound, |t| {
         if let Some(slot) = lists.get_mut(used) {
             *slot = t;
             used += 1;
@@ -305,12 +305,12 @@ fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch)
             *count += 1;
         }
     }
-    let own = token.latin.len();
+    let own = token.sound.len();
     let mut ranked: Vec<(f32, TokenId)> = Vec::with_capacity(64);
     for &id in &scratch.counted {
         let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
         let shared = std::mem::take(count);
-        let other = index.latin_len(id);
+        let other = index.sound_len(id);
         let dice = 2.0 * f32::from(shared) / (own + other) as f32;
         if dice >= 0.3 || (own <= 5 && shared >= 1 && other.abs_diff(own) <= 1 && dice >= 0.18) {
             ranked.push((dice, id));
@@ -357,6 +357,26 @@ fn joined_units(index: &Index, query: &Prepared, tokens: &[Weighed<'_>], weights
         let to = scratch.like.len();
         if to > from {
             let worth = weights.worth(pair[0].role, tokens[i].information) + weights.worth(pair[1].role, tokens[i + 1].information);
+            units.push((worth * 0.8, from, to));
+        }
+    }
+    for (i, three) in query.name.tokens.windows(3).enumerate() {
+        if three[1].role != Role::Particle || !matches!(three[0].role, Role::Part | Role::Particle) || three[2].role != Role::Part {
+            continue;
+        }
+        let from = scratch.like.len();
+        for middle in JOINERS {
+            let whole = format!("{}{middle}{}", three[0].latin, three[2].latin);
+            let skeleton = names::skeleton(&whole);
+            if skeleton.len() >= 3 {
+                for &id in index.with_skeleton(&skeleton).iter().take(24) {
+                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });
+                }
+            }
+        }
+        let to = scratch.like.len();
+        if to > from {
+            let worth = weights.worth(three[0].role, tokens[i].information) + weights.worth(three[2].role, tokens[i + 2].information);
             units.push((worth * 0.8, from, to));
         }
     }

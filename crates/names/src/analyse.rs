@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::decompose_canonical;
 
 use crate::latin::latin;
-use crate::lexicon::lexicon;
+use crate::lexicon::{self, lexicon};
 use crate::script::Script;
 use crate::sound::{skeleton, sound};
 
@@ -109,6 +109,14 @@ pub(crate) struct Piece {
 #[must_use]
 pub fn analyse(name: &str, kind: Kind) -> Name {
     let lexicon = lexicon();
+    let turned;
+    let name = match family_first(name, kind) {
+        Some((family, given)) => {
+            turned = format!("{given} {family}");
+            turned.as_str()
+        }
+        None => name,
+    };
     let mut pieces = split(name, kind);
     if matches!(kind, Kind::Person | Kind::Unknown) {
         part_unspaced(&mut pieces);
@@ -136,6 +144,11 @@ pub fn analyse(name: &str, kind: Kind) -> Name {
         let particle = lexicon.particle(if piece.script == Script::Latin { &latin } else { &piece.text });
         if latin.len() == 1 && piece.script != Script::Han && piece.text.chars().count() == 1 {
             role = if latin.as_bytes()[0].is_ascii_digit() { Role::Number } else { Role::Initial };
+        } else if let Some(group) = particle.filter(|&g| kind != Kind::Thing && lexicon::tells(g)) {
+            // *Abu* and *Abd* open many names, but who has one is told apart by it.
+            groups = lexicon.groups_of(&piece.text, &latin, piece.script);
+            groups.push(group);
+            share = Some(0.05);
         } else if let Some(group) = particle.filter(|_| kind != Kind::Thing) {
             // An article needs its hyphen: "Al Gore", "An Li" are names.
             role = if person || piece.hyphen_after { Role::Particle } else { Role::Word };
@@ -147,7 +160,7 @@ pub fn analyse(name: &str, kind: Kind) -> Name {
             groups = lexicon.groups_of(&piece.text, &latin, piece.script);
             share = Some(0.05);
         }
-        if role == Role::Part {
+        if role == Role::Part && groups.is_empty() {
             if kind != Kind::Person
                 && let Some(number) = lexicon.number(&piece.text)
             {
@@ -170,7 +183,7 @@ pub fn analyse(name: &str, kind: Kind) -> Name {
         }
         let share = share.unwrap_or_else(|| match role {
             Role::Initial => 0.04,
-            _ => lexicon.share(&latin, &groups),
+            _ => lexicon.share(&latin, &groups).max(syllables(piece)),
         });
         tokens.push(Token {
             sound: sound(&latin),
@@ -186,6 +199,24 @@ pub fn analyse(name: &str, kind: Kind) -> Name {
     Name { tokens }
 }
 
+/// Romanised syllables are few: a lone one is shared by many people however it is written.
+fn syllables(piece: &Piece) -> f32 {
+    match (piece.script, piece.text.chars().count()) {
+        (Script::Han | Script::Hangul | Script::Kana, 1) => 0.03,
+        (Script::Han | Script::Hangul | Script::Kana, 2) => 0.002,
+        _ => 0.0,
+    }
+}
+
+/// Splits "FAMILY, Given" as lists write persons.
+fn family_first(name: &str, kind: Kind) -> Option<(&str, &str)> {
+    if kind != Kind::Person || name.len() > MAX_CHARS * 4 {
+        return None;
+    }
+    let (family, given) = name.split_once(',')?;
+    (!given.contains(',') && given.chars().any(char::is_alphanumeric)).then_some((family, given))
+}
+
 fn legal_form(pieces: &[Piece]) -> Option<(Token, usize)> {
     let lexicon = lexicon();
     if !lexicon.may_start_form(&pieces.first()?.text) {
@@ -195,10 +226,12 @@ fn legal_form(pieces: &[Piece]) -> Option<(Token, usize)> {
         let phrase = pieces[..used].iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(" ");
         if let Some((group, label)) = lexicon.form(&phrase) {
             let label = if label.is_empty() { "form" } else { label };
+            let written: String = pieces[..used].iter().map(|p| latin(&p.text, p.script)).collect();
             let token = Token {
                 text: phrase,
                 latin: label.to_owned(),
-                sound: label.to_owned(),
+                // What was written, so that a slip in it can be told from another word.
+                sound: written,
                 skeleton: label.to_owned(),
                 groups: vec![group],
                 role: Role::Form,
@@ -246,7 +279,7 @@ pub(crate) fn split(name: &str, kind: Kind) -> Vec<Piece> {
         if !(c.is_alphanumeric() || is_vowel_sign(c)) {
             let hyphen = matches!(c, '-' | '‐' | '‑' | '–');
             // "S.A.": letters with full stops between them are one word in the name of a firm.
-            let acronym = organisation && c == '.' && length == 1;
+            let acronym = organisation && c == '.' && (length == 1 || (length == 0 && current.ends_with('.')));
             if acronym {
                 current.push('.');
             } else {

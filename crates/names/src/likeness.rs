@@ -106,6 +106,21 @@ pub fn compare(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     spelling(a, b)
 }
 
+/// The same legal form in any spelling, or a word that is a slip of the pen away from it.
+fn legal_forms(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
+    if a.role == b.role {
+        return share_group(a.groups, b.groups).then_some(Agreement { likeness: Likeness::Exact, similarity: 1.0 });
+    }
+    let (form, word) = if a.role == Role::Form { (a, b) } else { (b, a) };
+    if !matches!(word.role, Role::Part | Role::Initial | Role::Particle) {
+        return None;
+    }
+    let (x, y) = (form.sound.as_bytes(), word.latin.as_bytes());
+    let cost = edit_cost(x, y, 1.1, |_, _| 1.0, |_, _| 1.0);
+    let similarity = 1.0 - cost / x.len().max(y.len()).max(1) as f32;
+    (cost <= 1.0 && similarity >= 0.5).then_some(Agreement { likeness: Likeness::Spelling, similarity })
+}
+
 fn consonants(a: &str, b: &str) -> Option<Agreement> {
     let shorter = a.len().min(b.len());
     if a == b && shorter >= 2 {
@@ -127,7 +142,7 @@ fn consonants(a: &str, b: &str) -> Option<Agreement> {
 fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     let (x, y) = (a.latin.as_bytes(), b.latin.as_bytes());
     let (short, long) = (x.len().min(y.len()), x.len().max(y.len()));
-    if short < 3 || long > short * 2 {
+    if short < 2 || long < 3 || long > short * 2 {
         return None;
     }
     let budget = (short + long) as f32 * 0.5 * 0.42;
@@ -137,9 +152,14 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if cost >= budget {
         return None;
     }
-    let mut similarity = 1.0 - cost / ((short + long) as f32 * 0.5);
+    // One letter means more in a short token, and two names that are both well known are seldom
+    // one name misspelt.
+    let mut similarity = 1.0 - (cost + 0.25) / ((short + long) as f32 * 0.5);
     if a.skeleton == b.skeleton && a.skeleton.len() >= 3 {
         similarity = similarity.max(0.8);
+    }
+    if !a.groups.is_empty() && !b.groups.is_empty() {
+        similarity -= 0.06;
     }
     (similarity >= 0.6).then_some(Agreement { likeness: Likeness::Spelling, similarity })
 }

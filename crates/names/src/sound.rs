@@ -31,6 +31,7 @@ pub fn sound(latin: &str) -> String {
             (b'o', b'u' | b'o' | b'e' | b'w', ..) if n != b'w' || !is_vowel(n2) => (b"u", 2),
             (b'u', b'u' | b'e', ..) => (b"u", 2),
             (b'e' | b'i', b'e', ..) => (b"i", 2),
+            (b'i', b'a' | b'o' | b'u', ..) if i == 0 => (b"y", 1),
             (b'i', b'i' | b'y', ..) => (b"i", 2),
             (b'a', b'i' | b'y' | b'e', ..) | (b'e', b'i' | b'y', ..) if n != b'y' || !is_vowel(n2) => {
                 (b"e", 2)
@@ -41,6 +42,7 @@ pub fn sound(latin: &str) -> String {
             (b'c' | b'q', ..) => (b"k", 1),
             (b'x', ..) => (b"ks", 1),
             (b'w', ..) => (b"v", 1),
+            (b'z', ..) => (b"s", 1),
             (b'y', ..) if is_vowel(n) => (b"y", 1),
             (b'y', ..) => (b"i", 1),
             (b'j', ..) => (b"J", 1),
@@ -86,6 +88,7 @@ pub fn skeleton(latin: &str) -> String {
             (b'g', b'h', _) => (b'k', 2),
             (b'c', b'k', _) => (b'k', 2),
             (b'c', b'e' | b'i' | b'y', _) => (b's', 1),
+            (b'i' | b'j', b'a' | b'e' | b'o' | b'u', _) if i == 0 && c == b'i' => (b'y', 1),
             (b'a' | b'e' | b'i' | b'o' | b'u', ..) => (0, 1),
             (b'y' | b'w', ..) if i > 0 => (0, 1),
             (b'b' | b'p', ..) => (b'b', 1),

@@ -175,7 +175,7 @@ impl Builder {
         let mut counts = vec![0u32; TRIGRAMS + 1];
         let spelled: Vec<bool> = (0..tokens).map(|i| part(i)).collect();
         for i in (0..tokens).filter(|&i| spelled[i]) {
-            trigrams(&text(&self.latin, &self.latin_start, i), |t| counts[t + 1] += 1);
+            trigrams(&text(&self.sound, &self.sound_start, i), |t| counts[t + 1] += 1);
         }
         for i in 0..TRIGRAMS {
             counts[i + 1] += counts[i];
@@ -183,7 +183,7 @@ impl Builder {
         let mut filled = counts.clone();
         let mut postings = vec![0u32; counts[TRIGRAMS] as usize];
         for i in (0..tokens).filter(|&i| spelled[i]) {
-            trigrams(&text(&self.latin, &self.latin_start, i), |t| {
+            trigrams(&text(&self.sound, &self.sound_start, i), |t| {
                 postings[filled[t] as usize] = len32(i);
                 filled[t] += 1;
             });

@@ -98,14 +98,18 @@ pub(crate) const TRIGRAMS: usize = SYMBOLS * SYMBOLS * SYMBOLS;
 fn symbol(c: u8) -> usize {
     match c {
         b'a'..=b'z' => usize::from(c - b'a') + 1,
+        // The capitals of the sound form: sounds of two letters.
+        b'C' => 3,
+        b'J' => 10,
+        b'S' => 19,
         b'0'..=b'9' => usize::from(c - b'0') + 27,
         _ => 0,
     }
 }
 
 /// Calls `sink` for each trigram of a token with an edge on either side, at most 40.
-pub(crate) fn trigrams(latin: &str, mut sink: impl FnMut(usize)) -> usize {
-    let bytes = latin.as_bytes();
+pub(crate) fn trigrams(sound: &str, mut sink: impl FnMut(usize)) -> usize {
+    let bytes = sound.as_bytes();
     let at = |i: isize| usize::try_from(i).ok().and_then(|i| bytes.get(i)).map_or(0, |&c| symbol(c));
     let mut count = 0;
     for i in 0..bytes.len().min(40) {

@@ -166,8 +166,8 @@ impl Index {
         }
     }
 
-    pub(crate) fn latin_len(&self, id: TokenId) -> usize {
-        let starts = self.words(Section::LatinStart);
+    pub(crate) fn sound_len(&self, id: TokenId) -> usize {
+        let starts = self.words(Section::SoundStart);
         match (starts.get(id as usize), starts.get(id as usize + 1)) {
             (Some(a), Some(b)) => b.saturating_sub(*a) as usize,
             _ => 0,
