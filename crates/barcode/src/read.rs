@@ -1,0 +1,300 @@
+//! Reads barcodes out of a grey picture: a bounded ladder of attempts, from the cheap to the patient.
+//!
+//! 1. the whole picture as it is; 2. every region that looks like bars, brought upright; 3. the whole picture at other
+//!    scales and tilts. It stops at the first rung that reads something, unless asked for all.
+
+use crate::locate::{Region, regions};
+use crate::pixels::{Corner, Gray, GrayView, Square};
+use rxing::common::{GlobalHistogramBinarizer, HybridBinarizer};
+use rxing::{
+    BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, RXingResult, Reader,
+};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A kind of barcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Format {
+    /// PDF417 (ISO/IEC 15438).
+    #[serde(rename = "PDF417")]
+    Pdf417,
+    /// QR Code (ISO/IEC 18004).
+    #[serde(rename = "QR_CODE")]
+    Qr,
+    /// Data Matrix (ISO/IEC 16022).
+    #[serde(rename = "DATA_MATRIX")]
+    DataMatrix,
+    /// Aztec (ISO/IEC 24778).
+    #[serde(rename = "AZTEC")]
+    Aztec,
+    /// Code 128 (ISO/IEC 15417).
+    #[serde(rename = "CODE_128")]
+    Code128,
+    /// Code 39 (ISO/IEC 16388).
+    #[serde(rename = "CODE_39")]
+    Code39,
+    /// Interleaved 2 of 5 (ISO/IEC 16390).
+    #[serde(rename = "ITF")]
+    Itf,
+    /// EAN-13 (ISO/IEC 15420).
+    #[serde(rename = "EAN_13")]
+    Ean13,
+}
+
+const NAMES: [(Format, BarcodeFormat); 8] = [
+    (Format::Pdf417, BarcodeFormat::PDF_417),
+    (Format::Qr, BarcodeFormat::QR_CODE),
+    (Format::DataMatrix, BarcodeFormat::DATA_MATRIX),
+    (Format::Aztec, BarcodeFormat::AZTEC),
+    (Format::Code128, BarcodeFormat::CODE_128),
+    (Format::Code39, BarcodeFormat::CODE_39),
+    (Format::Itf, BarcodeFormat::ITF),
+    (Format::Ean13, BarcodeFormat::EAN_13),
+];
+
+/// What to look for and how hard.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Kinds to look for.
+    pub formats: Vec<Format>,
+    /// Pixels that all attempts together may look at, in millions: the bound on work. A reading attempt on one
+    /// megapixel takes some tens of milliseconds.
+    pub budget_megapixels: f32,
+    /// Whether to go on after a rung that read something.
+    pub all: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            formats: NAMES.iter().map(|(format, _)| *format).collect(),
+            budget_megapixels: 60.0,
+            all: false,
+        }
+    }
+}
+
+/// One barcode that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Barcode {
+    /// Its kind.
+    pub format: Format,
+    /// What it says: UTF-8 when its bytes are, otherwise ISO 8859-1.
+    pub text: String,
+    /// The bytes it holds.
+    pub bytes: Vec<u8>,
+    /// Where it lies in the picture, clockwise from its own top left; empty when the decoder does not say.
+    pub corners: Vec<Corner>,
+    /// 1 for a symbology with error correction; 0.6 for linear ones, whose check is weak or none.
+    pub confidence: f32,
+    /// Which rung of the ladder read it, for those who tune it.
+    pub rung: &'static str,
+}
+
+/// Reads the barcodes of a picture. A view whose size and pixels disagree holds none.
+pub fn read(view: GrayView<'_>, options: &Options) -> Vec<Barcode> {
+    let Some(picture) = Gray::of(view) else { return Vec::new() };
+    let mut ladder = Ladder { budget: options.budget_megapixels * 1e6, options, found: Vec::new() };
+    ladder.climb(&picture);
+    ladder.found
+}
+
+/// Reads the barcode on the back of a licence or identity card, PDF417 first: the AAMVA case.
+pub fn read_document_back(view: GrayView<'_>) -> Option<Barcode> {
+    let stacked = Options { formats: vec![Format::Pdf417], ..Options::default() };
+    read(view, &stacked).into_iter().next().or_else(|| {
+        let rest =
+            NAMES.iter().map(|(format, _)| *format).filter(|format| *format != Format::Pdf417).collect();
+        read(view, &Options { formats: rest, budget_megapixels: 20.0, all: false }).into_iter().next()
+    })
+}
+
+/// Pictures are looked at with at most this many pixels on the long side.
+const LONG_SIDE: f32 = 2400.0;
+
+struct Ladder<'a> {
+    budget: f32,
+    options: &'a Options,
+    found: Vec<Barcode>,
+}
+
+impl Ladder<'_> {
+    fn done(&self) -> bool {
+        self.budget <= 0.0 || (!self.options.all && !self.found.is_empty())
+    }
+
+    fn climb(&mut self, original: &Gray) {
+        let long = original.width.max(original.height) as f32;
+        let shrink = (LONG_SIDE / long).min(1.0);
+        let picture = if shrink < 1.0 { original.scaled(shrink) } else { original.clone() };
+        let whole = |x: f32, y: f32| (x / shrink, y / shrink);
+        self.attempt(&picture, "whole", &whole, &self.options.formats.clone());
+        if self.done() {
+            return;
+        }
+        let bars: Vec<Format> = self
+            .options
+            .formats
+            .iter()
+            .copied()
+            .filter(|format| !matches!(format, Format::Qr | Format::DataMatrix | Format::Aztec))
+            .collect();
+        let spots = if bars.is_empty() { Vec::new() } else { regions(&picture, 4) };
+        for spot in &spots {
+            self.upright(&picture, spot, &bars, shrink);
+            if self.done() {
+                return;
+            }
+        }
+        for factor in [0.5, 2.0] {
+            let side = picture.width.max(picture.height) as f32 * factor;
+            if side <= LONG_SIDE * 1.5 && side > 60.0 {
+                let scaled = picture.scaled(factor).stretched();
+                let k = shrink * factor;
+                self.attempt(&scaled, "scaled", &|x, y| (x / k, y / k), &self.options.formats.clone());
+                if self.done() {
+                    return;
+                }
+            }
+        }
+        for degrees in [45.0_f32, 4.0, -4.0, 8.0, -8.0, 22.0, -22.0] {
+            let (turned, turn) = picture.turned(degrees.to_radians());
+            let back = |x: f32, y: f32| {
+                let (x, y) = turn.back(x, y);
+                (x / shrink, y / shrink)
+            };
+            self.attempt(&turned, "turned", &back, &self.options.formats.clone());
+            if self.done() {
+                return;
+            }
+        }
+    }
+
+    /// Warps a region upright and tries it at several scales and sharpnesses.
+    fn upright(&mut self, picture: &Gray, region: &Region, formats: &[Format], shrink: f32) {
+        let [a, b, c, d] = region.quad;
+        let side = |p: Corner, q: Corner| (p.x - q.x).hypot(p.y - q.y);
+        let width = side(a, b).max(side(d, c));
+        let height = side(a, d).max(side(b, c));
+        let Some(map) = Square::onto(&region.quad) else { return };
+        for (scale, polish) in
+            [(1.0_f32, 0.0_f32), (2.0, 0.0), (2.0, 1.5), (3.0, 0.0), (3.0, 3.0), (1.5, 0.0)]
+        {
+            let (w, h) = ((width * scale).round(), (height * scale).round());
+            if w > 3600.0 || w < 40.0 || h < 12.0 || h > 3600.0 {
+                continue;
+            }
+            // A quiet zone of a twentieth on every side.
+            let margin = (w * 0.05).max(12.0);
+            let (full_w, full_h) = (w + 2.0 * margin, h + 2.0 * margin);
+            let place = |x: f32, y: f32| map.apply((x - margin) / w, (y - margin) / h);
+            let patch = picture.drawn(full_w as usize, full_h as usize, place).stretched();
+            let patch = if polish > 0.0 { patch.sharpened(polish) } else { patch };
+            let back = |x: f32, y: f32| {
+                let (x, y) = place(x, y);
+                (x / shrink, y / shrink)
+            };
+            self.attempt(&patch, "upright", &back, formats);
+            if self.done() {
+                return;
+            }
+        }
+    }
+
+    /// One look with the decoder library.
+    fn attempt(
+        &mut self,
+        picture: &Gray,
+        rung: &'static str,
+        back: &dyn Fn(f32, f32) -> (f32, f32),
+        formats: &[Format],
+    ) {
+        for simple in [false, true] {
+            self.budget -= (picture.width * picture.height) as f32;
+            for result in decode(picture, formats, simple) {
+                let Some(barcode) = barcode(&result, rung, back) else { continue };
+                if !self
+                    .found
+                    .iter()
+                    .any(|known| known.format == barcode.format && known.bytes == barcode.bytes)
+                {
+                    self.found.push(barcode);
+                }
+            }
+            if self.done() {
+                return;
+            }
+        }
+    }
+}
+
+/// Asks the library. It is a translation of Java code that indexes and unwraps on what the picture shows, so a panic
+/// in it is contained here and counts as "nothing read"; nothing of ours is shared with it.
+fn decode(picture: &Gray, formats: &[Format], simple: bool) -> Vec<RXingResult> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    if width < 8 || height < 8 {
+        return Vec::new();
+    }
+    let wanted: HashSet<BarcodeFormat> =
+        NAMES.iter().filter(|(format, _)| formats.contains(format)).map(|(_, name)| *name).collect();
+    let hints = DecodeHints {
+        PossibleFormats: Some(wanted),
+        TryHarder: Some(true),
+        // Bytes come back as the characters of equal number; what they mean is decided by the payload's standard.
+        CharacterSet: Some("ISO-8859-1".to_owned()),
+        ..DecodeHints::default()
+    };
+    let outcome = quietly(|| {
+        let source = Luma8LuminanceSource::new(picture.pixels.clone(), width, height).ok()?;
+        let mut reader = MultiFormatReader::default();
+        if simple {
+            reader
+                .decode_with_hints(&mut BinaryBitmap::new(GlobalHistogramBinarizer::new(source)), &hints)
+                .ok()
+        } else {
+            reader.decode_with_hints(&mut BinaryBitmap::new(HybridBinarizer::new(source)), &hints).ok()
+        }
+    });
+    outcome.flatten().into_iter().collect()
+}
+
+/// Runs the library's code; a panic in it gives `None`.
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn barcode(
+    result: &RXingResult,
+    rung: &'static str,
+    back: &dyn Fn(f32, f32) -> (f32, f32),
+) -> Option<Barcode> {
+    let format =
+        NAMES.iter().find(|(_, name)| name == result.getBarcodeFormat()).map(|(format, _)| *format)?;
+    let (text, bytes) = content(result.getText());
+    let place = |p: &rxing::Point| {
+        let (x, y) = back(p.x, p.y);
+        Corner { x, y }
+    };
+    let mut corners: Vec<Corner> = result.getPoints().iter().map(place).collect();
+    if format == Format::Pdf417 {
+        // The library's order: top left, bottom left, top right, bottom right.
+        corners = match corners.as_slice() {
+            [tl, bl, tr, br, ..] => vec![*tl, *tr, *br, *bl],
+            _ => corners,
+        };
+    }
+    let confidence = match format {
+        Format::Code128 | Format::Code39 | Format::Itf | Format::Ean13 => 0.6,
+        _ => 1.0,
+    };
+    Some(Barcode { format, text, bytes, corners, confidence, rung })
+}
+
+/// The bytes behind a text whose characters are bytes, and the text they make.
+pub(crate) fn content(text: &str) -> (String, Vec<u8>) {
+    match text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>() {
+        Some(bytes) => (String::from_utf8(bytes.clone()).unwrap_or_else(|_| text.to_owned()), bytes),
+        None => (text.to_owned(), text.as_bytes().to_vec()),
+    }
+}
