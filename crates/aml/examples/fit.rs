@@ -54,10 +54,10 @@ fn read(data: &Path) -> (Vec<Row>, Vec<Pair>) {
 }
 
 /// Score of the expected entry (positives) and of the best entry (negatives).
-fn scores(rows: &[Row], screener: &Screener, keys: &HashMap<String, u32>) -> Vec<f32> {
+fn scores(rows: &[Row], screener: &Screener, keys: &HashMap<String, u32>, weights: &Weights) -> Vec<f32> {
     rows.iter()
         .map(|r| {
-            let hits = screener.raw(&r.name, r.schema, 10);
+            let hits = screener.raw(&r.name, r.schema, weights, 10);
             if r.positive {
                 let want = keys.get(&r.expected).copied().unwrap_or(u32::MAX);
                 hits.iter().find(|h| h.0 == want).map_or(0.0, |h| h.1)
@@ -106,17 +106,16 @@ fn main() {
     let dir = PathBuf::from(std::env::args().nth(1).expect("index folder"));
     let mode = std::env::args().nth(2).unwrap_or_default();
     let (rows, pairs) = read(&data);
-    let mut screener = Screener::open(&dir).expect("index");
+    let screener = Screener::open(&dir).expect("index");
     let keys: HashMap<String, u32> =
         (0..screener.index().entities() as u32).filter_map(|i| screener.index().entity(i).map(|e| (e.key, i))).collect();
     let mut weights = Weights::default();
     if mode == "fit" {
-        fit(&rows, &pairs, &mut screener, &keys, &mut weights);
+        fit(&rows, &pairs, &screener, &keys, &mut weights);
         println!("{weights:#?}");
     }
-    screener.set_weights(weights.clone());
     let start = std::time::Instant::now();
-    let scores = scores(&rows, &screener, &keys);
+    let scores = scores(&rows, &screener, &keys, &weights);
     let took = start.elapsed();
     let t = threshold(&rows, &scores, |_| true);
     println!("threshold {t:.4}, {:.0} queries/s wall", rows.len() as f64 / took.as_secs_f64());
@@ -142,7 +141,7 @@ fn main() {
         }
         for (r, s) in rows.iter().zip(&scores) {
             if !r.positive && *s >= t - 0.03 {
-                let top = screener.raw(&r.name, r.schema, 1);
+                let top = screener.raw(&r.name, r.schema, &weights, 1);
                 println!("FALSE {s:.3} [{}] {} | {}", r.category, r.name, top.first().and_then(|h| screener.index().entity(h.0)).map_or(String::new(), |e| e.names.iter().take(6).map(|n| n.text.clone()).collect::<Vec<_>>().join(" / ")));
             }
         }
@@ -156,12 +155,11 @@ fn main() {
     }
 }
 
-fn fit(rows: &[Row], pairs: &[Pair], screener: &mut Screener, keys: &HashMap<String, u32>, weights: &mut Weights) {
+fn fit(rows: &[Row], pairs: &[Pair], screener: &Screener, keys: &HashMap<String, u32>, weights: &mut Weights) {
     // Mean over five folds of recall at the threshold that the other folds set, less the share of
     // hard negatives over 2 %, plus the F1 of the pairs at half weight.
-    let mut goal = |weights: &Weights| -> f32 {
-        screener.set_weights(weights.clone());
-        let s = scores(rows, screener, keys);
+    let goal = |weights: &Weights| -> f32 {
+        let s = scores(rows, screener, keys, weights);
         let mut sum = 0.0;
         for fold in 0..5 {
             let t = threshold(rows, &s, |r| r.fold != fold);

@@ -26,6 +26,12 @@ pub enum Schema {
     Thing,
 }
 
+impl Default for Schema {
+    fn default() -> Self {
+        Self::Person
+    }
+}
+
 impl Schema {
     /// Reads a schema name of `FollowTheMoney` (which yente and OpenSanctions use); unknown names are `Thing`.
     #[must_use]

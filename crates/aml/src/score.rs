@@ -8,7 +8,7 @@
 //!
 //! The raw score is `ratio × substance`: the share of the information that agrees,
 //! times how much information that is. It has no plateau: of two perfect agreements
-//! the rarer name scores higher. [`calibrated`] spreads it over 0..100.
+//! the rarer name scores higher.
 
 use names::{Agreement, Likeness, Role, TokenView};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub struct Weights {
     pub consonants: f32,
     /// How fast the worth of a near spelling falls: 1 − `spelling` × (1 − similarity).
     pub spelling: f32,
+    /// How much faster it falls the farther apart the spellings are: − `curve` × (1 − similarity)².
+    pub curve: f32,
     /// Worth of an initial, of the information of a letter.
     pub initial: f32,
     /// Worth of two tokens written as one.
@@ -47,7 +49,7 @@ pub struct Weights {
     pub extra_listed: f32,
     /// Cost of tokens left over on both sides.
     pub contradiction: f32,
-    /// What is left of the score when one part alone agrees and others are left over on both sides.
+    /// What is left of the score when one part alone agrees and the query has others; applied twice when the list has others too.
     pub lonely: f32,
     /// Information at which substance is one half.
     pub half_substance: f32,
@@ -71,15 +73,16 @@ impl Default for Weights {
             group: 0.95,
             sound: 0.9,
             consonants: 1.0,
-            spelling: 1.2,
+            spelling: 0.9,
+            curve: 1.5,
             initial: 0.6,
             joined: 0.95,
             imperfect: 1.0,
-            extra_query: 0.5,
-            extra_listed: 0.22,
+            extra_query: 0.4,
+            extra_listed: 0.4,
             contradiction: 1.5,
             lonely: 0.9,
-            half_substance: 2.0,
+            half_substance: 1.6,
             most_information: 9.5,
             particle: 0.15,
             title: 0.1,
@@ -111,7 +114,10 @@ impl Weights {
             Likeness::Group => self.group,
             Likeness::Sound => self.sound,
             Likeness::Consonants => self.consonants * agreement.similarity,
-            Likeness::Spelling => (1.0 - self.spelling * (1.0 - agreement.similarity)).max(0.0),
+            Likeness::Spelling => {
+                let apart = 1.0 - agreement.similarity;
+                (1.0 - self.spelling * apart - self.curve * apart * apart).max(0.0)
+            }
             Likeness::Initial => self.initial,
         }
     }
@@ -150,6 +156,8 @@ pub struct Pairing {
 pub struct Alignment {
     /// `ratio × substance`, 0..1.
     pub raw: f32,
+    /// The share of the information that agrees, 0..1: 1 for equal names however common.
+    pub ratio: f32,
     /// Information that agrees.
     pub won: f32,
     /// Information of the query's tokens left over.
@@ -212,21 +220,25 @@ pub fn align(
     let extra_query = left(query, used_q);
     let extra_listed = left(listed, used_c);
     if won <= 0.0 {
-        return Alignment { raw: 0.0, won: 0.0, extra_query, extra_listed };
+        return Alignment { extra_query, extra_listed, ..Alignment::default() };
     }
     let against = weights.imperfect * lost
         + weights.extra_query * extra_query
         + weights.extra_listed * extra_listed
         + weights.contradiction * extra_query.min(extra_listed);
-    let mut raw = won / (won + against) * (won / (won + weights.half_substance));
+    let mut ratio = won / (won + against);
     let parts = |side: &[Weighed<'_>], used: u64, taken: bool| {
         let matters = |t: &Weighed<'_>| matches!(t.view.role, Role::Part | Role::Word | Role::Number);
         side.iter().enumerate().take(32).filter(|(i, t)| matters(t) && (used & (1 << i) != 0) == taken).count()
     };
-    if parts(query, used_q, true) == 1 && parts(query, used_q, false) > 0 && parts(listed, used_c, false) > 0 {
-        raw *= weights.lonely;
+    if parts(query, used_q, true) == 1 && parts(query, used_q, false) > 0 {
+        ratio *= weights.lonely;
+        if parts(listed, used_c, false) > 0 {
+            ratio *= weights.lonely;
+        }
     }
-    Alignment { raw, won, extra_query, extra_listed }
+    let raw = ratio * (won / (won + weights.half_substance));
+    Alignment { raw, ratio, won, extra_query, extra_listed }
 }
 
 fn option(query: (usize, u8), listed: (usize, u8), agreement: Agreement, base: f32, grade: f32) -> Pairing {
@@ -342,13 +354,11 @@ fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &
     }
     let sound = names::sound(text);
     let skeleton = names::skeleton(text);
-    let whole = TokenView { latin: text, sound: &sound, skeleton: &skeleton, groups: &[], role: Role::Part, omits_vowels: false };
+    let whole = TokenView { latin: text, sound: &sound, skeleton: &skeleton, groups: &[], role: Role::Part, omits_vowels: false, syllabic: false };
     let one = TokenView { groups: &[], role: Role::Part, ..one.view };
     names::compare(whole, one).filter(|a| a.similarity >= 0.85)
 }
 
-/// Spreads the raw score over 0..100 without a plateau: 50 where a random applicant would first be alerted.
-#[must_use]
-pub fn calibrated(raw: f32) -> f32 {
-    raw.clamp(0.0, 1.0) * 100.0
-}
+/// The raw score at which one in a hundred applicants who are on no list is alerted by name alone, on
+/// lists of the size of OFAC and UN together; measured by `examples/fit.rs`.
+pub const ALERT_AT: f32 = 0.58;

@@ -86,6 +86,8 @@ pub struct Token {
     pub role: Role,
     /// True where the script writes no vowels: only skeletons can be compared.
     pub omits_vowels: bool,
+    /// Romanised from syllables or characters: one letter apart is another syllable, not a slip.
+    pub syllabic: bool,
     /// Share of names that carry it, as far as the tables know (0..1).
     pub share: f32,
 }
@@ -193,6 +195,7 @@ pub fn analyse(name: &str, kind: Kind) -> Name {
             groups,
             role,
             omits_vowels: piece.script.omits_vowels(),
+            syllabic: piece.script.is_unspaced(),
             share,
         });
     }
@@ -236,6 +239,7 @@ fn legal_form(pieces: &[Piece]) -> Option<(Token, usize)> {
                 groups: vec![group],
                 role: Role::Form,
                 omits_vowels: false,
+                syllabic: false,
                 share: 0.2,
             };
             return Some((token, used));

@@ -16,12 +16,15 @@ pub fn latin(token: &str, script: Script) -> String {
             Script::Arabic => push_arabic(c, first, &mut out),
             Script::Hebrew => push_hebrew(c, first, &mut out),
             Script::Cyrillic => push_cyrillic(c, &mut out),
+            Script::Hangul => {
+                // Official romanisation writes o, u, e with two letters; names seldom do.
+                let mut syllable = String::new();
+                push_ascii(c, &mut syllable);
+                out.push_str(&syllable.replace("eo", "o").replace("eu", "u").replace("ae", "e"));
+            }
             _ => push_ascii(c, &mut out),
         }
         first = false;
-    }
-    if script == Script::Hangul {
-        out = out.replace("eo", "o").replace("eu", "u").replace("ae", "e");
     }
     out
 }

@@ -17,6 +17,8 @@ pub struct TokenView<'a> {
     pub role: Role,
     /// Script writes no vowels.
     pub omits_vowels: bool,
+    /// Romanised from syllables or characters.
+    pub syllabic: bool,
 }
 
 impl Token {
@@ -30,6 +32,7 @@ impl Token {
             groups: &self.groups,
             role: self.role,
             omits_vowels: self.omits_vowels,
+            syllabic: self.syllabic,
         }
     }
 }
@@ -142,6 +145,9 @@ fn consonants(a: &str, b: &str) -> Option<Agreement> {
 fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     let (x, y) = (a.latin.as_bytes(), b.latin.as_bytes());
     let (short, long) = (x.len().min(y.len()), x.len().max(y.len()));
+    if (a.syllabic || b.syllabic) && short < 5 {
+        return None;
+    }
     if short < 2 || long < 3 || long > short * 2 {
         return None;
     }
@@ -159,7 +165,7 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
         similarity = similarity.max(0.8);
     }
     if !a.groups.is_empty() && !b.groups.is_empty() {
-        similarity -= 0.06;
+        similarity -= 0.08;
     }
     (similarity >= 0.6).then_some(Agreement { likeness: Likeness::Spelling, similarity })
 }

@@ -78,9 +78,11 @@ pub fn skeleton(latin: &str) -> String {
         let (c, n, n2) = (at(i), at(i + 1), at(i + 2));
         let (code, used): (u8, usize) = match (c, n, n2) {
             (b's', b'c', b'h') => (b'x', 3),
-            (b't', b'c' | b's', b'h') | (b'd', b'z', b'h') => (b'j', 3),
-            (b's', b'h' | b'z', _) => (b'x', 2),
-            (b'c', b'h' | b'z', _) | (b'z', b'h', _) | (b'd', b'j', _) => (b'j', 2),
+            (b't', b'c' | b's', b'h') => (b'x', 3),
+            (b'd', b'z', b'h') => (b'j', 3),
+            // French and Spanish write ch where English writes sh.
+            (b's' | b'c', b'h' | b'z', _) => (b'x', 2),
+            (b'z', b'h', _) | (b'd', b'j', _) => (b'j', 2),
             (b'k', b'h', _) => (b'h', 2),
             (b'p', b'h', _) => (b'f', 2),
             (b't', b'h', _) => (b't', 2),

@@ -110,7 +110,7 @@ impl Builder {
             self.skeleton.extend_from_slice(token.skeleton.as_bytes());
             self.groups_start.push(len32(self.groups.len()));
             self.groups.extend_from_slice(&token.groups);
-            self.flags.push(token.role as u8 | u8::from(token.omits_vowels) << 7);
+            self.flags.push(token.role as u8 | u8::from(token.syllabic) << 6 | u8::from(token.omits_vowels) << 7);
             self.share.push(token.share);
             self.entities_with.push(0);
             self.last_entity.push(u32::MAX);

@@ -36,7 +36,7 @@ pub(crate) enum Section {
     Skeleton,
     /// Start of each.
     SkeletonStart,
-    /// Role (low 4 bits) and whether vowels are omitted (bit 7).
+    /// Role (low 4 bits), whether it is syllabic (bit 6) and whether vowels are omitted (bit 7).
     TokenFlags,
     /// Information of each token, f32.
     Information,

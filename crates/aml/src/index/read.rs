@@ -160,6 +160,7 @@ impl Index {
                 groups: self.row(Section::Groups, Section::GroupsStart, i),
                 role: Role::from_code(flags & 0x0f),
                 omits_vowels: flags & 0x80 != 0,
+                syllabic: flags & 0x40 != 0,
             },
             information: self.floats(Section::Information).get(i).copied().unwrap_or(1.0),
             consonant_information: self.floats(Section::ConsonantInformation).get(i).copied().unwrap_or(1.0),
