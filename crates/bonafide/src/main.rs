@@ -18,12 +18,27 @@ struct Cli {
 /// One variant a file in `cmd/`, in the order of their help.
 #[derive(Subcommand)]
 enum Command {
+    /// Read the payload of a North American licence.
+    Aamva(cmd::aamva::Args),
+    /// Read the barcodes of pictures.
+    Barcode(cmd::barcode::Args),
+    /// Verify what was read from a document's chip, and keep what it is verified against.
+    Chip(cmd::chip::Args),
+    /// List, install and verify the nets that checks run on.
+    Models(cmd::models::Args),
+    /// Check national identity numbers.
+    Idnumber(cmd::idnumber::Args),
     /// Show the version of this build.
     Version(cmd::version::Args),
 }
 
 fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
+        Command::Aamva(args) => cmd::aamva::run(&args),
+        Command::Barcode(args) => cmd::barcode::run(&args),
+        Command::Chip(args) => cmd::chip::run(&args),
+        Command::Models(args) => cmd::models::run(&args),
+        Command::Idnumber(args) => cmd::idnumber::run(&args),
         Command::Version(args) => cmd::version::run(&args),
     };
     match result {

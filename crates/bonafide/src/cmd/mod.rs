@@ -1,5 +1,10 @@
 //! The commands, one file each, and the one way they print.
 
+pub(crate) mod chip;
+pub(crate) mod models;
+pub(crate) mod aamva;
+pub(crate) mod barcode;
+pub(crate) mod idnumber;
 pub(crate) mod version;
 
 use std::io::Write;
