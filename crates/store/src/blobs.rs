@@ -139,6 +139,11 @@ impl Blobs {
         Ok(Self(Place::S3 { store: Arc::new(store), prefix: Key::from(prefix) }))
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_store(store: impl ObjectStore, prefix: &str) -> Self {
+        Self(Place::S3 { store: Arc::new(store), prefix: Key::from(prefix) })
+    }
+
     /// Writes a blob; when this returns, it is on the disk (or acknowledged by the S3).
     ///
     /// # Errors

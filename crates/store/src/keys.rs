@@ -650,3 +650,18 @@ pub(crate) fn write_key_file(path: &Path, key: &Key) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+pub(crate) mod tests_support {
+    use super::{ApplicationId, Key, SubjectId, SubjectKey};
+
+    /// A subject's key that hangs on nothing, with ids of zeros.
+    pub(crate) fn subject_key(key: &Key) -> SubjectKey {
+        SubjectKey {
+            application: ApplicationId(uuid::Uuid::nil()),
+            subject: SubjectId(uuid::Uuid::nil()),
+            version: 1,
+            key: key.clone(),
+        }
+    }
+}

@@ -47,7 +47,20 @@ enum Pending {
     Statement(Statement, Vec<Value<'static>>),
 }
 
-type Step<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + 'a>>;
+/// What a statement of the pipeline answered.
+enum Answer {
+    Rows(Vec<Row>),
+    Count(u64),
+}
+
+/// What the last statement of the pipeline is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Rows,
+    Count,
+}
+
+type Step<'a> = Pin<Box<dyn Future<Output = Result<Answer, tokio_postgres::Error>> + 'a>>;
 
 impl Session {
     pub(crate) fn connect(url: &str, write: bool) -> Result<Self> {
@@ -124,12 +137,9 @@ impl Session {
         Ok(statement)
     }
 
-    /// Sends what is pending, then `last`, in one go; returns the rows of `last`.
-    fn flush(&mut self, last: Option<(&Statement, &[Value<'_>])>, commit: bool) -> Result<Vec<Row>> {
+    /// Sends what is pending, then `last`, then perhaps the commit, in one go; answers what `last` did.
+    fn flush(&mut self, last: Option<(&Statement, &[Value<'_>], Ask)>, commit: bool) -> Result<Answer> {
         let pending = std::mem::take(&mut self.pending);
-        if pending.is_empty() && last.is_none() && !commit {
-            return Ok(Vec::new());
-        }
         let (client, write) = (&self.client, self.write);
         self.begun = true;
         let outcome = self.runtime.block_on(async {
@@ -140,35 +150,40 @@ impl Session {
                         client,
                         if write { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
                     ),
-                    Pending::Statement(statement, values) => prepared(client, statement, values),
+                    Pending::Statement(statement, values) => prepared(client, statement, values, Ask::Count),
                 });
             }
-            if let Some((statement, values)) = last {
-                steps.push(prepared(client, statement, values));
+            if let Some((statement, values, ask)) = last {
+                steps.push(prepared(client, statement, values, ask));
             }
             if commit {
                 steps.push(simple(client, "COMMIT"));
             }
-            // Polled in order, so sent in order: that is the pipeline.
-            let mut rows = Vec::new();
+            // Polled in order, so sent in order: that is the pipeline. The first error is the cause; those after it
+            // only say that the transaction is broken.
+            let mut answer = Answer::Count(0);
             for step in join_all(steps).await {
-                rows = step?;
+                answer = step?;
             }
-            Ok(rows)
+            Ok(answer)
         });
         outcome.map_err(error)
     }
 
     pub(crate) fn query(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>> {
         let statement = self.prepare(sql)?;
-        self.flush(Some((&statement, params)), false)
+        match self.flush(Some((&statement, params, Ask::Rows)), false)? {
+            Answer::Rows(rows) => Ok(rows),
+            Answer::Count(_) => Ok(Vec::new()),
+        }
     }
 
     pub(crate) fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64> {
         let statement = self.prepare(sql)?;
-        self.flush(None, false)?;
-        let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|value| value as _).collect();
-        self.runtime.block_on(self.client.execute(&statement, &values)).map_err(error)
+        match self.flush(Some((&statement, params, Ask::Count)), false)? {
+            Answer::Count(count) => Ok(count),
+            Answer::Rows(rows) => Ok(rows.len() as u64),
+        }
     }
 
     pub(crate) fn defer(&mut self, sql: &str, params: &[Value<'_>]) -> Result<()> {
@@ -180,6 +195,11 @@ impl Session {
 
     fn commit(&mut self) -> Result<()> {
         fail::hit("database.commit")?;
+        if !self.begun && self.pending.len() <= 1 {
+            // Nothing but `BEGIN`, and that was not sent.
+            self.pending.clear();
+            return Ok(());
+        }
         // Deferred statements answer before the commit does: when one failed, the server has rolled back.
         match self.flush(None, true) {
             Err(Error::Unavailable(source)) => Err(Error::Commit(source)),
@@ -200,13 +220,16 @@ impl Session {
 }
 
 fn simple<'a>(client: &'a Client, sql: &'static str) -> Step<'a> {
-    Box::pin(async move { client.batch_execute(sql).await.map(|()| Vec::new()) })
+    Box::pin(async move { client.batch_execute(sql).await.map(|()| Answer::Count(0)) })
 }
 
-fn prepared<'a>(client: &'a Client, statement: &'a Statement, values: &'a [Value<'_>]) -> Step<'a> {
+fn prepared<'a>(client: &'a Client, statement: &'a Statement, values: &'a [Value<'_>], ask: Ask) -> Step<'a> {
     Box::pin(async move {
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
-        client.query(statement, &values).await
+        match ask {
+            Ask::Rows => client.query(statement, &values).await.map(Answer::Rows),
+            Ask::Count => client.execute(statement, &values).await.map(Answer::Count),
+        }
     })
 }
 

@@ -98,7 +98,6 @@ fn write_together(connection: &Connection, calls: Vec<Box<dyn Call>>, shared: &S
     };
     let mut done = Vec::with_capacity(calls.len());
     let mut wake = Wake::default();
-    let mut any_kept = false;
     let mut lost = None;
     for mut call in calls {
         if lost.is_some() {
@@ -121,7 +120,6 @@ fn write_together(connection: &Connection, calls: Vec<Box<dyn Call>>, shared: &S
             run(connection, "ROLLBACK TO closure").and_then(|()| run(connection, "RELEASE closure"))
         };
         if keep {
-            any_kept = true;
             head = new_head.unwrap_or(head);
             wake.merge(new_wake);
         }
@@ -136,13 +134,8 @@ fn write_together(connection: &Connection, calls: Vec<Box<dyn Call>>, shared: &S
         finish_all(done, failure);
         return true;
     }
-    let committed = fail::hit("database.commit").and_then(|()| {
-        match (any_kept, connection.execute_batch("COMMIT")) {
-            (_, Ok(())) => Ok(()),
-            (_, Err(failure)) => Err(failure),
-        }
-        .map_err(commit_error)
-    });
+    let committed = fail::hit("database.commit")
+        .and_then(|()| connection.execute_batch("COMMIT").map_err(commit_error));
     match committed {
         Ok(()) => {
             wake.send(shared);

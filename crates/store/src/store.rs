@@ -25,6 +25,25 @@ pub enum RootKey {
     Given(Key),
 }
 
+impl RootKey {
+    /// The variable that may hold the root key as 64 hexadecimal digits.
+    pub const VARIABLE: &str = "BONAFIDE_ROOT_KEY";
+
+    /// As the operator says: the file, else the variable, else the data folder.
+    ///
+    /// # Errors
+    /// [`Error::RootKey`] when the variable is malformed.
+    pub fn from_settings(file: Option<PathBuf>) -> Result<Self> {
+        match (file, std::env::var(Self::VARIABLE)) {
+            (Some(path), _) => Ok(Self::File(path)),
+            (None, Ok(text)) if !text.is_empty() => {
+                Key::from_hex(&zeroize::Zeroizing::new(text)).map(Self::Given)
+            }
+            _ => Ok(Self::InFolder),
+        }
+    }
+}
+
 /// Settings of a store.
 #[derive(Clone)]
 pub struct Config {
@@ -36,6 +55,8 @@ pub struct Config {
     pub blobs_url: Option<String>,
     /// Where the root key comes from.
     pub root_key: RootKey,
+    /// Whether a missing folder and database are made (a server's first start) or an error (a look at what is there).
+    pub make_missing: bool,
     /// Connections that write on PostgreSQL (SQLite has one writer).
     pub writers: usize,
     /// Connections that only read.
@@ -63,6 +84,7 @@ impl Config {
             database_url: None,
             blobs_url: None,
             root_key: RootKey::InFolder,
+            make_missing: true,
             writers: 12,
             readers: 4,
             most_waiting: 10_000,
@@ -149,6 +171,9 @@ impl Store {
 
     fn start(config: Config) -> Result<Self> {
         let mut created = Vec::new();
+        if !config.make_missing && !config.data_dir.is_dir() {
+            return Err(Error::Config(format!("there is no folder {}", config.data_dir.display())));
+        }
         make_private_folder(&config.data_dir, &mut created)?;
         let url = config.database_url.as_deref().filter(|url| !url.is_empty());
         let postgres_url = match url {
@@ -164,6 +189,9 @@ impl Store {
             Some(path) => PathBuf::from(path.strip_prefix("//").unwrap_or(path)),
             None => config.data_dir.join(DATABASE_FILE),
         };
+        if !config.make_missing && postgres_url.is_none() && !database.is_file() {
+            return Err(Error::Config(format!("there is no database {}", database.display())));
+        }
         let now = config.clock.now();
         let blobs = match &config.blobs_url {
             Some(url) => Blobs::from_url(url)?,

@@ -12,8 +12,9 @@ use crate::value::Row;
 statements! {
     INSERT = "INSERT INTO jobs (application_id, id, queue, kind, payload, unique_key, run_at, attempts, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT (application_id, kind, unique_key) DO NOTHING";
-    LEASE = "UPDATE jobs SET run_at = $3, lease_token = $4, attempts = attempts + 1 WHERE id IN \
+    LEASE = "WITH ready (ready_id) AS MATERIALIZED \
         (SELECT id FROM jobs WHERE queue = $1 AND run_at <= $2 AND dead_at IS NULL ORDER BY run_at LIMIT $5 FOR UPDATE SKIP LOCKED) \
+        UPDATE jobs SET run_at = $3, lease_token = $4, attempts = attempts + 1 FROM ready WHERE id = ready_id \
         RETURNING application_id, id, queue, kind, payload, attempts, created_at, last_error";
     RENEW = "UPDATE jobs SET run_at = $3 WHERE id = $1 AND lease_token = $2";
     COMPLETE = "DELETE FROM jobs WHERE id = $1 AND lease_token = $2";

@@ -32,8 +32,9 @@ statements! {
     LIST = concat!("SELECT ", destination!(), " FROM webhook_destinations WHERE application_id = $1 ORDER BY created_at, id");
     DELETE = "DELETE FROM webhook_destinations WHERE application_id = $1 AND id = $2";
     DELETE_DELIVERIES = "DELETE FROM webhook_deliveries WHERE application_id = $1 AND destination_id = $2";
-    LEASE = concat!("UPDATE webhook_deliveries SET next_at = $2, lease_token = $3, attempts = attempts + 1 WHERE id IN \
+    LEASE = concat!("WITH ready (ready_id) AS MATERIALIZED \
         (SELECT id FROM webhook_deliveries WHERE finished_at IS NULL AND next_at <= $1 ORDER BY next_at LIMIT $4 FOR UPDATE SKIP LOCKED) \
+        UPDATE webhook_deliveries SET next_at = $2, lease_token = $3, attempts = attempts + 1 FROM ready WHERE id = ready_id \
         RETURNING application_id, ", delivery!());
     FINISH = "UPDATE webhook_deliveries SET state = $4, finished_at = $5, next_at = $6, lease_token = NULL, response_status = $7, \
         response_ms = $8, last_error = $9 WHERE application_id = $1 AND id = $2 AND lease_token = $3";
