@@ -359,7 +359,7 @@ fn run_together(body: &str, put: &mut impl FnMut(&str, &str)) {
     let (mut id, mut from): (Option<&str>, usize) = (None, 0);
     for (at, _) in body.char_indices() {
         let Some(next) = body.get(at..at + 3) else { continue };
-        let open = id.map_or(true, |id| at >= from + fixed(id));
+        let open = id.is_none_or(|id| at >= from + fixed(id));
         if at < from
             || !open
             || seen.contains(&next)

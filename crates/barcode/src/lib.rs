@@ -7,8 +7,10 @@
 
 pub mod aamva;
 mod locate;
+pub mod national;
 mod pixels;
 mod read;
+pub mod vds;
 
 pub use pixels::{Corner, GrayView};
 pub use read::{Barcode, Format, Options, read, read_document_back};

@@ -40,12 +40,13 @@ fn blocks(picture: &Gray) -> Blocks {
             let gx = p(2, 0) + 2.0 * p(2, 1) + p(2, 2) - p(0, 0) - 2.0 * p(0, 1) - p(0, 2);
             let gy = p(0, 2) + 2.0 * p(1, 2) + p(2, 2) - p(0, 0) - 2.0 * p(1, 0) - p(2, 0);
             let (column, row) = (x / BLOCK, y / BLOCK);
-            if column < columns && row < rows {
-                if let Some(cell) = cells.get_mut(row * columns + column) {
-                    cell.0 += gx * gx - gy * gy;
-                    cell.1 += 2.0 * gx * gy;
-                    cell.2 += gx * gx + gy * gy;
-                }
+            if column >= columns {
+                continue;
+            }
+            if let Some(cell) = cells.get_mut(row * columns + column) {
+                cell.0 += gx * gx - gy * gy;
+                cell.1 += 2.0 * gx * gy;
+                cell.2 += gx * gx + gy * gy;
             }
         }
     }

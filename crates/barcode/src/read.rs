@@ -182,7 +182,7 @@ impl Ladder<'_> {
             [(1.0_f32, 0.0_f32), (2.0, 0.0), (2.0, 1.5), (3.0, 0.0), (3.0, 3.0), (1.5, 0.0)]
         {
             let (w, h) = ((width * scale).round(), (height * scale).round());
-            if w > 3600.0 || w < 40.0 || h < 12.0 || h > 3600.0 {
+            if !(40.0..=3600.0).contains(&w) || !(12.0..=3600.0).contains(&h) {
                 continue;
             }
             // A quiet zone of a twentieth on every side.
@@ -296,5 +296,101 @@ pub(crate) fn content(text: &str) -> (String, Vec<u8>) {
     match text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>() {
         Some(bytes) => (String::from_utf8(bytes.clone()).unwrap_or_else(|_| text.to_owned()), bytes),
         None => (text.to_owned(), text.as_bytes().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rxing::{MultiFormatWriter, Writer};
+
+    /// A symbol drawn by the library's encoder, `scale` pixels a module, on a white field, tilted by some degrees.
+    fn drawn(text: &str, format: BarcodeFormat, scale: usize, degrees: f32) -> Gray {
+        let matrix = MultiFormatWriter.encode(text, &format, 0, 0).expect("a symbol");
+        let (w, h) = (matrix.width() as usize, matrix.height() as usize);
+        // Linear symbols come one module high, stacked ones with low rows.
+        let rows = if h < 4 { 40 } else { 1 };
+        let mut picture = Gray { width: w * scale + 160, height: h * scale * rows + 160, pixels: Vec::new() };
+        for y in 0..picture.height {
+            for x in 0..picture.width {
+                let inside = x >= 80 && y >= 80 && x < 80 + w * scale && y < 80 + h * scale * rows;
+                let dark = inside && matrix.get(((x - 80) / scale) as u32, ((y - 80) / scale / rows) as u32);
+                picture.pixels.push(if dark { 30 } else { 225 });
+            }
+        }
+        if degrees == 0.0 { picture } else { picture.turned(degrees.to_radians()).0 }
+    }
+
+    fn view(picture: &Gray) -> GrayView<'_> {
+        GrayView { width: picture.width as u32, height: picture.height as u32, pixels: &picture.pixels }
+    }
+
+    #[test]
+    fn every_format_reads_upright_and_says_its_bytes() {
+        for (format, name, text) in [
+            (Format::Pdf417, BarcodeFormat::PDF_417, "BONAFIDE SPECIMEN 0123456789"),
+            (Format::Qr, BarcodeFormat::QR_CODE, "https://example.org/bonafide"),
+            (Format::DataMatrix, BarcodeFormat::DATA_MATRIX, "BONAFIDE12345"),
+            (Format::Aztec, BarcodeFormat::AZTEC, "Bonafide specimen"),
+            (Format::Code128, BarcodeFormat::CODE_128, "BONA1234567"),
+            (Format::Code39, BarcodeFormat::CODE_39, "BONA1234"),
+            (Format::Itf, BarcodeFormat::ITF, "12345678901231"),
+            (Format::Ean13, BarcodeFormat::EAN_13, "5901234123457"),
+        ] {
+            let found = read(view(&drawn(text, name, 3, 0.0)), &Options::default());
+            let first = found.first().unwrap_or_else(|| panic!("{format:?} not read"));
+            assert_eq!(
+                (first.format, first.text.as_str(), first.bytes.as_slice()),
+                (format, text, text.as_bytes())
+            );
+        }
+    }
+
+    #[test]
+    fn a_tilted_stacked_code_reads_and_its_corners_lie_in_the_picture() {
+        for degrees in [7.0, -13.0, 98.0] {
+            let picture = drawn(
+                "BONAFIDE SPECIMEN TILTED 0123456789 ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                BarcodeFormat::PDF_417,
+                3,
+                degrees,
+            );
+            let found =
+                read_document_back(view(&picture)).unwrap_or_else(|| panic!("not read at {degrees} degrees"));
+            assert_eq!(found.format, Format::Pdf417);
+            for corner in found.corners {
+                assert!(corner.x >= -8.0 && corner.x <= picture.width as f32 + 8.0, "{corner:?}");
+                assert!(corner.y >= -8.0 && corner.y <= picture.height as f32 + 8.0, "{corner:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_come_back_as_they_were() {
+        let bytes: Vec<u8> = (0x80..=0xff).collect();
+        let text: String = bytes.iter().map(|b| char::from(*b)).collect();
+        assert_eq!(content(&text), (text.clone(), bytes));
+        assert_eq!(content("é€"), ("é€".to_owned(), "é€".as_bytes().to_vec()));
+    }
+
+    #[test]
+    fn a_picture_of_nothing_and_a_false_size_hold_no_barcode() {
+        assert!(
+            read(GrayView { width: 100, height: 100, pixels: &[255; 10] }, &Options::default()).is_empty()
+        );
+        assert!(
+            read(GrayView { width: 64, height: 64, pixels: &[255; 4096] }, &Options::default()).is_empty()
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn no_pixels_make_it_panic(width in 1_u32..80, pixels in proptest::collection::vec(any::<u8>(), 0..4000)) {
+            let height = pixels.len() as u32 / width;
+            let options = Options { budget_megapixels: 0.5, ..Options::default() };
+            let _ = read(GrayView { width, height, pixels: &pixels }, &options);
+        }
     }
 }
