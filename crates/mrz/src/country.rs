@@ -45,8 +45,8 @@ impl Country {
 }
 
 static ALL: LazyLock<Vec<Country>> = LazyLock::new(|| {
-    let mut all: Vec<Country> =
-        serde_json::from_str(include_str!("../data/countries.json")).expect("the embedded table is valid, a test reads it");
+    let mut all: Vec<Country> = serde_json::from_str(include_str!("../data/countries.json"))
+        .expect("the embedded table is valid, a test reads it");
     all.sort_by(|a, b| a.code.cmp(&b.code));
     all
 });
@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn the_special_codes_of_the_standard_are_known() {
-        for code in ["D", "GBD", "GBN", "GBO", "GBP", "GBS", "UNO", "UNA", "UNK", "XXA", "XXB", "XXC", "XXX", "XOM", "XPO", "EUE", "RKS", "UTO"] {
+        for code in [
+            "D", "GBD", "GBN", "GBO", "GBP", "GBS", "UNO", "UNA", "UNK", "XXA", "XXB", "XXC", "XXX", "XOM",
+            "XPO", "EUE", "RKS", "UTO",
+        ] {
             assert!(find(code).is_some(), "{code}");
         }
         assert_eq!(find("D<<").map(|c| c.alpha3()), Some("DEU"));

@@ -69,7 +69,12 @@ impl MrzDate {
         if let (Some(month), Some(day)) = (month, day) {
             let days = match month {
                 4 | 6 | 9 | 11 => 30,
-                2 if year.is_none_or(|y| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400))) => 29,
+                2 if year.is_none_or(|y| {
+                    y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400))
+                }) =>
+                {
+                    29
+                }
                 2 => 28,
                 _ => 31,
             };

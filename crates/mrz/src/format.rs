@@ -236,9 +236,12 @@ macro_rules! visa_checks {
     };
 }
 
-static MRV_A: Layout = Layout { lengths: &[44, 44], fields: second_line!(39, 16), checks: visa_checks!(), long_number: false };
-static MRV_B: Layout = Layout { lengths: &[36, 36], fields: second_line!(31, 8), checks: visa_checks!(), long_number: false };
-static SLOVAK_ID: Layout = Layout { lengths: &[34, 34], fields: second_line!(29, 6), checks: visa_checks!(), long_number: false };
+static MRV_A: Layout =
+    Layout { lengths: &[44, 44], fields: second_line!(39, 16), checks: visa_checks!(), long_number: false };
+static MRV_B: Layout =
+    Layout { lengths: &[36, 36], fields: second_line!(31, 8), checks: visa_checks!(), long_number: false };
+static SLOVAK_ID: Layout =
+    Layout { lengths: &[34, 34], fields: second_line!(29, 6), checks: visa_checks!(), long_number: false };
 
 static FRENCH_ID: Layout = Layout {
     lengths: &[36, 36],

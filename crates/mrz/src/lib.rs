@@ -8,12 +8,19 @@
 
 pub mod block;
 pub mod check_digit;
+mod confusion;
 pub mod country;
 pub mod date;
+pub mod decode;
 pub mod format;
 pub mod parse;
+pub mod repair;
+mod solve;
 
 pub use block::Block;
 pub use date::{Meaning, MrzDate, Today};
+pub use decode::{Reading, Step, decode, decode_as, greedy};
 pub use format::{Format, Kind};
 pub use parse::{CheckResult, DateField, Mrz, Names, ParseError, Sex, clean, parse, parse_as};
+pub use repair::{Correction, Doubt, Repair, Why, repair};
+pub use solve::{ALPHABET, Costs};

@@ -320,7 +320,10 @@ fn read<S: AsRef<str>>(format: Format, lines: &[S], today: Today) -> Mrz {
     let birth_date = date(Kind::BirthDate, Meaning::Past);
     let expiry_date = date(Kind::ExpiryDate, Meaning::Expiry);
     let issue_month = raw(Kind::IssueMonth);
-    if issue_month.as_deref().is_some_and(|m| MrzDate::read(&format!("{m}00"), Meaning::Past, today).is_none()) {
+    if issue_month
+        .as_deref()
+        .is_some_and(|m| MrzDate::read(&format!("{m}00"), Meaning::Past, today).is_none())
+    {
         errors.push(Kind::IssueMonth.name().to_owned());
     }
 
@@ -388,7 +391,12 @@ fn read_names(
             Some(cut) => (field.get(..cut).unwrap_or_default(), field.get(cut..).unwrap_or_default(), true),
             None => (field.as_str(), "", false),
         };
-        Names { surname: words(primary), given_names: words(secondary), truncated: !field.ends_with('<'), separated }
+        Names {
+            surname: words(primary),
+            given_names: words(secondary),
+            truncated: !field.ends_with('<'),
+            separated,
+        }
     } else {
         let surname = raw(Kind::Surname).unwrap_or_default();
         let given = raw(Kind::GivenNames).unwrap_or_default();
