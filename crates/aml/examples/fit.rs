@@ -165,7 +165,7 @@ fn fit(rows: &[Row], pairs: &[Pair], screener: &Screener, keys: &HashMap<String,
             let t = threshold(rows, &s, |r| r.fold != fold);
             let (hit, n) = recall(rows, &s, t, |r| r.positive && r.fold == fold);
             let (bad, m) = recall(rows, &s, t, |r| r.hard && r.fold == fold);
-            sum += hit as f32 / n as f32 - (bad as f32 / m as f32 - 0.02).max(0.0) * 0.5;
+            sum += hit as f32 / n as f32 - (bad as f32 / m as f32 - 0.02).max(0.0);
         }
         sum / 5.0 + 0.5 * best_f1(pairs, weights).0
     };
@@ -173,6 +173,9 @@ fn fit(rows: &[Row], pairs: &[Pair], screener: &Screener, keys: &HashMap<String,
     println!("start {best:.4}");
     let fields = serde_json::to_value(&*weights).expect("json");
     let names: Vec<String> = fields.as_object().expect("object").keys().cloned().collect();
+    // `fit` tries every weight; naming some on the command line tries only these.
+    let chosen: Vec<String> = std::env::args().skip(3).collect();
+    let names: Vec<String> = names.into_iter().filter(|n| chosen.is_empty() || chosen.contains(n)).collect();
     for round in 0..2 {
         let step = if round == 0 { 1.25 } else { 1.12 };
         for name in &names {

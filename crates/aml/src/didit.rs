@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::dates::DateRelation;
+use crate::facts::{self, Facts, IdentifierHash};
 use crate::model::{CountryLink, Entity, NameKind};
 use crate::profile::DiditWeights;
 use crate::screen::{Hit, Query, Screening, best_birth};
@@ -74,7 +75,7 @@ fn two(x: f64) -> f64 {
 }
 
 /// The match score of one entry; `ratio` is the share of the names' information that agrees.
-pub(crate) fn score(query: &Query, entity: &Entity, ratio: f32, weights: DiditWeights) -> ScoreBreakdown {
+pub(crate) fn score(query: &Query, entity: &Facts, ratio: f32, weights: DiditWeights) -> ScoreBreakdown {
     let name_score = (f64::from(ratio) * 100.0).round();
     let dob = best_birth(&query.births, &entity.births).map(|(_, _, relation)| match relation {
         DateRelation::SameDay | DateRelation::SameMonth | DateRelation::Within => 100.0,
@@ -82,7 +83,7 @@ pub(crate) fn score(query: &Query, entity: &Entity, ratio: f32, weights: DiditWe
         DateRelation::NearYear | DateRelation::Different => -100.0,
     });
     let country = (!query.countries.is_empty() && !entity.countries.is_empty()).then(|| {
-        let same = entity.countries.iter().any(|(_, c)| query.countries.iter().any(|q| q.eq_ignore_ascii_case(c)));
+        let same = entity.countries.iter().any(|(_, c)| query.countries.iter().any(|q| facts::code(q) == *c));
         if same { 100.0 } else { -50.0 }
     });
     let present = |weight: u32, there: bool| if there { f64::from(weight) } else { 0.0 };
@@ -117,19 +118,19 @@ pub(crate) fn score(query: &Query, entity: &Entity, ratio: f32, weights: DiditWe
     }
 }
 
-fn document_number(query: &Query, entity: &Entity) -> (&'static str, &'static str) {
+fn document_number(query: &Query, entity: &Facts) -> (&'static str, &'static str) {
     if query.identifiers.is_empty() {
         return ("NEUTRAL", "No document number provided for screening");
     }
     if entity.identifiers.is_empty() {
         return ("NEUTRAL", "No document number available on the listed entity");
     }
-    let normals: Vec<String> = query.identifiers.iter().map(crate::Identifier::normal).collect();
-    if entity.identifiers.iter().any(|i| normals.contains(&i.normal())) {
+    let own: Vec<IdentifierHash> = query.identifiers.iter().take(16).map(IdentifierHash::of).collect();
+    if entity.identifiers.iter().any(|i| own.iter().any(|q| q.value == i.value)) {
         return ("MATCH", "Document number matches: score set to 100");
     }
-    let same_kind = |q: &crate::Identifier| entity.identifiers.iter().any(|i| !q.kind.is_empty() && i.kind == q.kind && i.country == q.country);
-    if query.identifiers.iter().any(same_kind) {
+    let unnamed = facts::kind_hash("");
+    if own.iter().any(|q| q.kind != unnamed && entity.identifiers.iter().any(|i| i.kind == q.kind && i.country == q.country)) {
         return ("HARD_MISMATCH", "Document of the same type with another number: score reduced by 50");
     }
     ("NEUTRAL", "Document number cannot be compared with those listed")
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn missing_country_leaves_its_weight_to_the_others_as_documented() {
         let query = Query { names: vec!["x".into()], births: vec![DateRange::day(1974, 3, 1)], ..Query::default() };
-        let s = score(&query, &entity(), 0.95, DiditWeights::default());
+        let s = score(&query, &Facts::of(&entity()), 0.95, DiditWeights::default());
         assert!((s.name_weight_normalized - 70.59).abs() < 0.01 && (s.dob_weight_normalized - 29.41).abs() < 0.01);
         assert_eq!((s.total_score, s.document_number_match_type.as_str()), (96, "NEUTRAL"));
     }
@@ -316,7 +317,7 @@ mod tests {
         e.add_identifier("passport", "X 123-45", "ir");
         let id = crate::Identifier { kind: String::new(), value: "x12345".into(), country: String::new() };
         let query = Query { names: vec!["x".into()], identifiers: vec![id], ..Query::default() };
-        assert_eq!(score(&query, &e, 0.1, DiditWeights::default()).total_score, 100);
+        assert_eq!(score(&query, &Facts::of(&e), 0.1, DiditWeights::default()).total_score, 100);
     }
 
     #[test]

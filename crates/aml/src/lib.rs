@@ -8,6 +8,7 @@
 mod countries;
 mod dates;
 pub mod didit;
+mod facts;
 pub mod import;
 pub mod index;
 pub mod lists;
@@ -23,6 +24,6 @@ pub use dates::{DateRange, DateRelation};
 pub use model::{CountryLink, Entity, Identifier, ListedName, NameKind, Schema, normal_identifier};
 pub use profile::{Method, Profile};
 pub use screen::{
-    AlignedTokens, ENGINE_VERSION, Evidence, Hit, INDEX_FILE, PairScore, Query, Screener, Screening, compare_entries, compare_pair,
+    AlignedTokens, ENGINE_VERSION, Evidence, Hit, INDEX_FILE, PairScore, Query, Ranked, Screener, Screening, compare_entries, compare_pair,
     name_log_odds,
 };

@@ -232,9 +232,9 @@ pub struct Entity {
 }
 
 /// Most names, dates, identifiers and so on that are kept of one entry.
-pub const MAX_VALUES: usize = 2_000;
+pub(crate) const MAX_VALUES: usize = 2_000;
 /// Longest text that is kept.
-pub const MAX_TEXT: usize = 4_000;
+pub(crate) const MAX_TEXT: usize = 4_000;
 
 impl Entity {
     /// An entry with a key and nothing else.

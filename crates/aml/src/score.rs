@@ -49,6 +49,8 @@ pub struct Weights {
     pub extra_listed: f32,
     /// Cost of tokens left over on both sides.
     pub contradiction: f32,
+    /// How far a token left over costs the same however common it is, 0..1; the rest goes by its information.
+    pub flat: f32,
     /// What is left of the score when one part alone agrees and the query has others; applied twice when the list has others too.
     pub lonely: f32,
     /// Information at which substance is one half.
@@ -70,24 +72,25 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            group: 0.95,
-            sound: 0.9,
+            group: 0.85,
+            sound: 1.0,
             consonants: 1.0,
             spelling: 0.9,
-            curve: 1.5,
+            curve: 1.2,
             initial: 0.6,
             joined: 0.95,
-            imperfect: 1.0,
-            extra_query: 0.4,
-            extra_listed: 0.4,
-            contradiction: 1.5,
-            lonely: 0.9,
+            imperfect: 1.5,
+            extra_query: 0.26,
+            extra_listed: 0.5,
+            contradiction: 2.0,
+            flat: 0.3,
+            lonely: 0.72,
             half_substance: 1.6,
-            most_information: 9.5,
+            most_information: 8.5,
             particle: 0.15,
             title: 0.1,
             form: 0.3,
-            word: 0.8,
+            word: 0.72,
             number: 1.2,
         }
     }
@@ -106,6 +109,12 @@ impl Weights {
             Role::Word => self.word,
         };
         information.min(self.most_information) * factor
+    }
+
+    /// What a token left over counts before the weight of its side.
+    fn cost(&self, token: &Weighed<'_>) -> f32 {
+        const COMMON: f32 = 6.5;
+        self.worth(token.view.role, self.flat * COMMON + (1.0 - self.flat) * token.information.min(self.most_information))
     }
 
     fn grade(&self, agreement: Agreement) -> f32 {
@@ -215,7 +224,7 @@ pub fn align(
         pairings.push(*option);
     }
     let left = |side: &[Weighed<'_>], used: u64| -> f32 {
-        side.iter().enumerate().take(32).filter(|(i, _)| used & (1 << i) == 0).map(|(_, t)| weights.worth(t.view.role, t.information)).sum()
+        side.iter().enumerate().take(32).filter(|(i, _)| used & (1 << i) == 0).map(|(_, t)| weights.cost(t)).sum()
     };
     let extra_query = left(query, used_q);
     let extra_listed = left(listed, used_c);
@@ -361,4 +370,4 @@ fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &
 
 /// The raw score at which one in a hundred applicants who are on no list is alerted by name alone, on
 /// lists of the size of OFAC and UN together; measured by `examples/fit.rs`.
-pub const ALERT_AT: f32 = 0.58;
+pub const ALERT_AT: f32 = 0.60;

@@ -12,12 +12,13 @@ use names::{Likeness, analyse};
 use serde::{Deserialize, Serialize};
 
 use crate::dates::{DateRange, DateRelation};
+use crate::facts::{self, Facts, IdentifierHash};
 use crate::index::{Index, IndexError, NameId};
 use crate::lists::{ListVersion, Manifest};
 use crate::model::{CountryLink, Entity, Identifier, NameKind, Schema};
 use crate::profile::{Method, Profile};
 use crate::score::{Alignment, Pairing, Room, Weights, align};
-use crate::search::{Found, Prepared, Scratch, explain, search};
+use crate::search::{Found, Prepared, Scratch, search};
 use crate::{didit, ofac};
 
 /// Version of the matcher: results are comparable and can be replayed only within one.
@@ -81,9 +82,12 @@ pub struct AlignedTokens {
     pub information: f32,
 }
 
-/// One entry that may be the person.
+/// One entry that may be the person, with its score and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Hit {
+pub struct Ranked {
+    /// Its number in this index; means nothing outside it.
+    #[serde(skip)]
+    pub number: u32,
     /// The entry's key.
     pub key: String,
     /// 0..100.
@@ -98,13 +102,28 @@ pub struct Hit {
     pub alignment: Vec<AlignedTokens>,
     /// What speaks for and against.
     pub evidence: Vec<Evidence>,
+    /// Didit's breakdown, with that method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub didit: Option<didit::ScoreBreakdown>,
+}
+
+/// A reported entry with its record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Score and explanation.
+    #[serde(flatten)]
+    pub ranked: Ranked,
     /// Fingerprint of what decides a match, lower-case hex (see [`Entity::fingerprint`]).
     pub fingerprint: String,
     /// The entry.
     pub entity: Entity,
-    /// Didit's breakdown, with that method.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub didit: Option<didit::ScoreBreakdown>,
+}
+
+impl std::ops::Deref for Hit {
+    type Target = Ranked;
+    fn deref(&self) -> &Ranked {
+        &self.ranked
+    }
 }
 
 /// The outcome of one query, with everything needed to replay it.
@@ -177,67 +196,93 @@ impl Screener {
         })
     }
 
-    /// Keys and scores of the best hits, without explanation or records: the fastest way to ask.
+    /// Screens a query: ranks, and fetches the records of what is reported.
     #[must_use]
     pub fn screen(&self, query: &Query, profile: &Profile) -> Screening {
+        let mut hits = Vec::new();
+        for ranked in self.rank(query, profile) {
+            let Some(entity) = self.index.entity(ranked.number) else { continue };
+            if !profile.topics.is_empty() && !profile.topics.iter().any(|t| entity.topics.contains(t)) {
+                continue;
+            }
+            hits.push(Hit { ranked, fingerprint: hex::encode(entity.fingerprint()), entity });
+            if hits.len() >= profile.limit {
+                break;
+            }
+        }
         Screening {
-            hits: self.scratch(|scratch| self.hits(query, profile, scratch)),
+            hits,
             list_versions: self.manifest.lists.clone(),
             engine_version: ENGINE_VERSION.to_owned(),
             config_hash: profile.hash(),
         }
     }
 
-    fn hits(&self, query: &Query, profile: &Profile, scratch: &mut Scratch) -> Vec<Hit> {
-        let mut best: Vec<Candidate> = Vec::new();
-        let wanted = profile.limit.clamp(1, 500).max(20);
-        let mut all_prepared = Vec::new();
+    /// Scores, with the whole explanation, without fetching the records: what bulk screening needs.
+    #[must_use]
+    pub fn rank(&self, query: &Query, profile: &Profile) -> Vec<Ranked> {
+        self.scratch(|scratch| self.ranked(query, profile, scratch))
+    }
+
+    fn ranked(&self, query: &Query, profile: &Profile, scratch: &mut Scratch) -> Vec<Ranked> {
+        let mut best: Vec<(usize, Found)> = Vec::new();
+        let mut prepared: Vec<Prepared> = Vec::new();
+        // Evidence other than the name may lift a name from further down.
+        let name_alone = profile.name_only || (query.births.is_empty() && query.countries.is_empty() && query.gender.is_empty());
+        let most = profile.limit.clamp(1, 500);
+        let most = if profile.topics.is_empty() { most } else { most * 4 };
+        let wanted = if name_alone && profile.method == Method::Default { most } else { most.max(30) };
         for (which, name) in query.names.iter().take(MAX_QUERY_NAMES).enumerate() {
-            let prepared = Prepared::new(Some(&self.index), analyse(name, query.schema.kind()));
-            for found in search(&self.index, &prepared, query.schema, &profile.weights, wanted, scratch) {
-                let pairings = explain(&self.index, found.name, &prepared, &profile.weights, scratch);
-                let candidate = Candidate { which, found, pairings };
-                match best.iter_mut().find(|c| c.found.entity == candidate.found.entity) {
-                    Some(known) if known.found.alignment.raw >= candidate.found.alignment.raw => {}
-                    Some(known) => *known = candidate,
-                    None => best.push(candidate),
+            let own = Prepared::new(Some(&self.index), analyse(name, query.schema.kind()));
+            for found in search(&self.index, &own, query.schema, &profile.weights, wanted, scratch) {
+                match best.iter_mut().find(|c| c.1.entity == found.entity) {
+                    Some(known) if known.1.alignment.raw >= found.alignment.raw => {}
+                    Some(known) => *known = (which, found),
+                    None => best.push((which, found)),
                 }
             }
-            all_prepared.push(prepared);
+            prepared.push(own);
         }
-        let mut hits: Vec<Hit> = Vec::with_capacity(best.len());
-        for candidate in best {
-            if let Some(entity) = self.index.entity(candidate.found.entity) {
-                let name = self.index.name_text(candidate.found.name).to_owned();
-                let kind = self.index.kind_of(candidate.found.name);
-                let alignment = aligned(&all_prepared[candidate.which], &self.index, candidate.found.name, &candidate.pairings);
-                let query_name = &query.names[candidate.which];
-                hits.extend(judge(query, query_name, profile, entity, name, kind, PairScore::of(&candidate.found.alignment), alignment));
-            }
+        let mut ranked: Vec<Ranked> = Vec::with_capacity(best.len());
+        for (which, found) in best {
+            let pairings = &found.pairings;
+            let alignment = prepared.get(which).map(|p| aligned(p, &self.index, found.name, pairings)).unwrap_or_default();
+            let matched = Matched {
+                number: found.entity,
+                key: self.index.key(found.entity),
+                name: self.index.name_text(found.name),
+                kind: self.index.kind_of(found.name),
+                pair: PairScore::of(&found.alignment),
+            };
+            let own = query.names.get(which).map_or("", String::as_str);
+            ranked.extend(judge(query, own, profile, &self.index.facts(found.entity), matched, alignment));
         }
         // A number in common brings an entry in whatever its name.
         for identifier in query.identifiers.iter().filter(|_| !profile.name_only).take(16) {
             for &number in self.index.with_identifier(&identifier.normal()).iter().take(32) {
-                let Some(entity) = self.index.entity(number) else { continue };
-                if hits.iter().any(|h| h.key == entity.key) {
+                if ranked.iter().any(|h| h.number == number) {
                     continue;
                 }
-                let name = entity.caption().to_owned();
-                let query_name = query.names.first().map_or("", String::as_str);
-                let pair = compare_pair(query_name, &name, query.schema, &profile.weights);
-                hits.extend(judge(query, query_name, profile, entity, name, NameKind::Primary, pair, Vec::new()));
+                let name = self.index.caption(number);
+                let own = query.names.first().map_or("", String::as_str);
+                let pair = compare_pair(own, name, query.schema, &profile.weights);
+                let matched = Matched { number, key: self.index.key(number), name, kind: NameKind::Primary, pair };
+                ranked.extend(judge(query, own, profile, &self.index.facts(number), matched, Vec::new()));
             }
         }
-        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.key.cmp(&b.key)));
-        hits.truncate(profile.limit.clamp(1, 500));
-        hits
+        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| b.name_score.total_cmp(&a.name_score)).then_with(|| a.key.cmp(&b.key)));
+        ranked.truncate(most);
+        ranked
     }
 }
 
-struct Candidate {
-    which: usize,
-    found: Found,
-    pairings: Vec<Pairing>,
+/// What the index says of a candidate.
+struct Matched<'a> {
+    number: u32,
+    key: &'a str,
+    name: &'a str,
+    kind: NameKind,
+    pair: PairScore,
 }
 
 fn aligned(query: &Prepared, index: &Index, name: NameId, pairings: &[Pairing]) -> Vec<AlignedTokens> {
@@ -266,35 +311,21 @@ fn likeness_name(likeness: Likeness) -> &'static str {
     }
 }
 
-/// Weighs everything but the name and makes the hit, or nothing where the profile leaves it out.
-#[expect(clippy::too_many_arguments, reason = "the parts of one hit, gathered at one place")]
-fn judge(
-    query: &Query,
-    query_name: &str,
-    profile: &Profile,
-    entity: Entity,
-    matched_name: String,
-    matched_name_kind: NameKind,
-    pair: PairScore,
-    alignment: Vec<AlignedTokens>,
-) -> Option<Hit> {
-    let raw = pair.raw;
-    let list = entity.key.split(':').next().unwrap_or_default();
-    if profile.exclude.contains(&entity.key)
-        || (!profile.lists.is_empty() && !profile.lists.iter().any(|l| l == list))
-        || (!profile.topics.is_empty() && !profile.topics.iter().any(|t| entity.topics.contains(t)))
-    {
+/// Weighs everything but the name and makes the result, or nothing where the profile leaves it out.
+fn judge(query: &Query, own: &str, profile: &Profile, facts: &Facts, matched: Matched<'_>, alignment: Vec<AlignedTokens>) -> Option<Ranked> {
+    let list = matched.key.split(':').next().unwrap_or_default();
+    if profile.exclude.iter().any(|k| k == matched.key) || (!profile.lists.is_empty() && !profile.lists.iter().any(|l| l == list)) {
         return None;
     }
     let mut evidence = vec![Evidence {
         feature: "name".to_owned(),
-        query: query_name.to_owned(),
-        listed: matched_name.clone(),
+        query: own.to_owned(),
+        listed: matched.name.to_owned(),
         relation: "aligned".to_owned(),
-        log_odds: name_log_odds(raw),
+        log_odds: name_log_odds(matched.pair.raw),
     }];
     if !profile.name_only {
-        evidence.extend(weigh_rest(query, &entity));
+        evidence.extend(weigh_rest(query, facts));
     }
     let mut breakdown = None;
     let score = match profile.method {
@@ -306,24 +337,23 @@ fn judge(
             }
             probability(&evidence)
         }
-        Method::Ofac => ofac::score(query_name, &matched_name) as f32,
+        Method::Ofac => ofac::score(own, matched.name) as f32,
         Method::Didit => {
-            let found = didit::score(query, &entity, pair.ratio, profile.didit);
+            let found = didit::score(query, facts, matched.pair.ratio, profile.didit);
             let score = found.total_score as f32;
             breakdown = Some(found);
             score
         }
     };
-    (score >= profile.threshold).then(|| Hit {
-        key: entity.key.clone(),
+    (score >= profile.threshold).then(|| Ranked {
+        number: matched.number,
+        key: matched.key.to_owned(),
         score,
-        name_score: raw,
-        matched_name,
-        matched_name_kind,
+        name_score: matched.pair.raw,
+        matched_name: matched.name.to_owned(),
+        matched_name_kind: matched.kind,
         alignment,
         evidence,
-        fingerprint: hex::encode(entity.fingerprint()),
-        entity,
         didit: breakdown,
     })
 }
@@ -342,27 +372,30 @@ fn probability(evidence: &[Evidence]) -> f32 {
 }
 
 /// Dates, countries, gender and identifiers.
-pub(crate) fn weigh_rest(query: &Query, entity: &Entity) -> Vec<Evidence> {
+pub(crate) fn weigh_rest(query: &Query, facts: &Facts) -> Vec<Evidence> {
     let mut out = Vec::new();
     let mut add = |feature: &str, query: String, listed: String, relation: &str, log_odds: f32| {
         out.push(Evidence { feature: feature.to_owned(), query, listed, relation: relation.to_owned(), log_odds });
     };
-    if let Some((own, listed, relation)) = best_birth(&query.births, &entity.births) {
+    if let Some((own, listed, relation)) = best_birth(&query.births, &facts.births) {
         add("birth", own.to_string(), listed.to_string(), relation_name(relation), birth_log_odds(own, listed, relation));
     }
-    if let Some((text, relation, weight)) = countries(query, entity) {
+    if let Some((text, relation, weight)) = countries(query, facts) {
         add("country", query.countries.join(" "), text, relation, weight);
     }
-    if !query.gender.is_empty() && !entity.gender.is_empty() && query.schema == Schema::Person {
-        let same = query.gender.eq_ignore_ascii_case(&entity.gender);
-        add("gender", query.gender.clone(), entity.gender.clone(), if same { "same" } else { "different" }, if same { 0.3 } else { -3.0 });
+    let gender = facts::gender_code(&query.gender);
+    if gender != 0 && facts.gender != 0 && query.schema == Schema::Person {
+        let same = gender == facts.gender;
+        let listed = if facts.gender == b'f' { "female" } else { "male" };
+        add("gender", query.gender.clone(), listed.to_owned(), if same { "same" } else { "different" }, if same { 0.3 } else { -3.0 });
     }
+    let unnamed = facts::kind_hash("");
     for own in query.identifiers.iter().take(16) {
-        let normal = own.normal();
-        if let Some(same) = entity.identifiers.iter().find(|i| i.normal() == normal) {
-            add("identifier", own.value.clone(), same.value.clone(), "same", 14.0);
-        } else if let Some(other) = entity.identifiers.iter().find(|i| !own.kind.is_empty() && i.kind == own.kind && i.country == own.country && !i.country.is_empty()) {
-            add("identifier", own.value.clone(), other.value.clone(), "different", -1.5);
+        let hash = IdentifierHash::of(own);
+        if facts.identifiers.iter().any(|i| i.value == hash.value) {
+            add("identifier", own.value.clone(), own.value.clone(), "same", 14.0);
+        } else if facts.identifiers.iter().any(|i| hash.kind != unnamed && i.kind == hash.kind && i.country == hash.country && i.country != [0, 0]) {
+            add("identifier", own.value.clone(), String::new(), "different", -1.5);
         }
     }
     out
@@ -405,31 +438,26 @@ fn birth_log_odds(own: DateRange, listed: DateRange, relation: DateRelation) -> 
     }
 }
 
-fn countries(query: &Query, entity: &Entity) -> Option<(String, &'static str, f32)> {
-    if query.countries.is_empty() || entity.countries.is_empty() {
+fn countries(query: &Query, facts: &Facts) -> Option<(String, &'static str, f32)> {
+    if query.countries.is_empty() || facts.countries.is_empty() {
         return None;
     }
-    let shared = entity.countries.iter().filter(|(_, c)| query.countries.iter().any(|q| q.eq_ignore_ascii_case(c)));
-    let text = |all: Vec<&str>| all.join(" ");
-    let mut best: Option<&(CountryLink, String)> = None;
-    for entry in shared {
-        if best.is_none_or(|b| entry.0 < b.0) {
-            best = Some(entry);
-        }
-    }
-    if let Some((link, code)) = best {
+    let text = |codes: &mut dyn Iterator<Item = [u8; 2]>| -> String {
+        codes.map(|c| String::from_utf8_lossy(&c).into_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let shared = facts.countries.iter().filter(|(_, c)| query.countries.iter().any(|q| facts::code(q) == *c));
+    if let Some((link, code)) = shared.min_by_key(|(link, _)| *link) {
         let weight = match link {
             CountryLink::Nationality | CountryLink::Registration | CountryLink::Unspecified => 1.2,
             CountryLink::Birth | CountryLink::Residence => 0.7,
         };
-        return Some((code.clone(), "same", weight));
+        return Some((text(&mut std::iter::once(*code)), "same", weight));
     }
-    let nationality: Vec<&str> = entity.countries.iter().filter(|(l, _)| *l == CountryLink::Nationality).map(|(_, c)| c.as_str()).collect();
-    if nationality.is_empty() {
-        let all = entity.countries.iter().map(|(_, c)| c.as_str()).collect();
-        return Some((text(all), "other", -0.5));
+    let mut nationality = facts.countries.iter().filter(|(l, _)| *l == CountryLink::Nationality).map(|(_, c)| *c).peekable();
+    if nationality.peek().is_none() {
+        return Some((text(&mut facts.countries.iter().map(|(_, c)| *c)), "other", -0.5));
     }
-    Some((text(nationality), "different", -1.5))
+    Some((text(&mut nationality), "different", -1.5))
 }
 
 /// Score of two names held against each other.
@@ -475,7 +503,7 @@ pub fn compare_entries(query: &Query, candidate: &Query, profile: &Profile) -> f
     let raw = compare_pair(own, listed, query.schema, &profile.weights).raw;
     let mut evidence = vec![Evidence { feature: "name".to_owned(), query: String::new(), listed: String::new(), relation: String::new(), log_odds: name_log_odds(raw) }];
     if !profile.name_only {
-        evidence.extend(weigh_rest(query, &entity));
+        evidence.extend(weigh_rest(query, &Facts::of(&entity)));
     }
     if raw <= 0.0 { 0.0 } else { probability(&evidence) }
 }

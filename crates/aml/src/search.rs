@@ -5,7 +5,7 @@
 
 use names::{Agreement, Name, Role, Token, compare};
 
-use crate::index::{Index, NameId, TokenId, trigrams};
+use crate::index::{Index, NameId, TokenId, both_trigrams};
 use crate::model::{NameKind, Schema};
 use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align};
 
@@ -36,6 +36,7 @@ pub(crate) struct Found {
     pub(crate) name: NameId,
     pub(crate) entity: u32,
     pub(crate) alignment: Alignment,
+    pub(crate) pairings: Vec<Pairing>,
 }
 
 /// Working memory of one search, reused by the next.
@@ -142,7 +143,12 @@ pub(crate) fn search(index: &Index, query: &Prepared, schema: Schema, weights: &
         }
     }
     scratch.touched.clear();
-    best(scratch, limit)
+    let mut found = best(scratch, limit);
+    for f in &mut found {
+        let _ = align_name(index, f.name, &tokens, weights, &scratch.like, &mut scratch.room);
+        f.pairings.clone_from(&scratch.room.pairings);
+    }
+    found
 }
 
 /// Leaves in `found` the names worth aligning, with their sums zeroed later by the caller.
@@ -173,7 +179,7 @@ fn shortlist(index: &Index, schema: Schema, weights: &Weights, skipped: bool, to
         *sum = sum_now - 0.1 * (whole - sum_now).max(0.0);
     }
     cut(&mut ranked, FULL);
-    found.extend(ranked.iter().map(|&(_, name)| Found { name, entity: index.entity_of(name), alignment: Alignment::default() }));
+    found.extend(ranked.iter().map(|&(_, name)| Found { name, entity: index.entity_of(name), alignment: Alignment::default(), pairings: Vec::new() }));
 }
 
 /// Keeps the `most` highest; ties by the lower number so that a result can be replayed.
@@ -222,13 +228,6 @@ fn best(scratch: &mut Scratch, limit: usize) -> Vec<Found> {
         }
     }
     out
-}
-
-/// The pairings of a query with one name, for the explanation.
-pub(crate) fn explain(index: &Index, name: NameId, query: &Prepared, weights: &Weights, scratch: &mut Scratch) -> Vec<Pairing> {
-    let tokens = query.weighed();
-    let _ = align_name(index, name, &tokens, weights, &scratch.like, &mut scratch.room);
-    scratch.room.pairings.clone()
 }
 
 /// Collects the vocabulary tokens that are like one query token.
@@ -281,13 +280,11 @@ fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
 
 fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
     let mut budget = TRIGRAM_BUDGET;
-    let mut lists: [usize; 40] = [0; 40];
+    let mut lists = [0usize; 80];
     let mut used = 0;
-    trigrams(&token.sound, |t| {
-        if let Some(slot) = lists.get_mut(used) {
-            *slot = t;
-            used += 1;
-        }
+    both_trigrams(&token.latin, &token.sound, |t| {
+        lists[used] = t;
+        used += 1;
     });
     let lists = &mut lists[..used];
     lists.sort_unstable_by_key(|&t| index.trigram(t).len());
@@ -305,14 +302,14 @@ fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch)
             *count += 1;
         }
     }
-    let own = token.sound.len();
+    let own = token.latin.len();
     let mut ranked: Vec<(f32, TokenId)> = Vec::with_capacity(64);
     for &id in &scratch.counted {
         let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
-        let shared = std::mem::take(count);
-        let other = index.sound_len(id);
-        let dice = 2.0 * f32::from(shared) / (own + other) as f32;
-        if dice >= 0.3 || (own <= 5 && shared >= 1 && other.abs_diff(own) <= 1 && dice >= 0.18) {
+        let shared = f32::from(std::mem::take(count)) * own as f32 / used.max(1) as f32;
+        let other = index.latin_len(id);
+        let dice = 2.0 * shared / (own + other) as f32;
+        if dice >= 0.25 || (own <= 5 && other.abs_diff(own) <= 1 && dice >= 0.15) {
             ranked.push((dice, id));
         }
     }

@@ -18,27 +18,45 @@ struct Cli {
 /// One variant a file in `cmd/`, in the order of their help.
 #[derive(Subcommand)]
 enum Command {
+    /// Index watch-lists, screen against them, keep their versions.
+    Aml(cmd::aml::Args),
     /// Read the payload of a North American licence.
     Aamva(cmd::aamva::Args),
+    /// Check the log of acts, and export where it ends.
+    Audit(cmd::audit::Args),
     /// Read the barcodes of pictures.
     Barcode(cmd::barcode::Args),
     /// Verify what was read from a document's chip, and keep what it is verified against.
     Chip(cmd::chip::Args),
     /// List, install and verify the nets that checks run on.
     Models(cmd::models::Args),
+    /// Parse and repair machine readable zones.
+    Mrz(cmd::mrz::Args),
     /// Check national identity numbers.
     Idnumber(cmd::idnumber::Args),
+    /// Compare faces, score lists of pairs, search a folder, calibrate an embedder.
+    Face(cmd::face::Args),
+    /// Judge pictures by passive liveness.
+    Liveness(cmd::liveness::Args),
+    /// Estimate age from faces.
+    Age(cmd::age::Args),
     /// Show the version of this build.
     Version(cmd::version::Args),
 }
 
 fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
+        Command::Aml(args) => cmd::aml::run(&args),
         Command::Aamva(args) => cmd::aamva::run(&args),
+        Command::Audit(args) => cmd::audit::run(args),
         Command::Barcode(args) => cmd::barcode::run(&args),
         Command::Chip(args) => cmd::chip::run(&args),
         Command::Models(args) => cmd::models::run(&args),
+        Command::Mrz(args) => cmd::mrz::run(&args),
         Command::Idnumber(args) => cmd::idnumber::run(&args),
+        Command::Face(args) => cmd::face::run(&args),
+        Command::Liveness(args) => cmd::liveness::run(&args),
+        Command::Age(args) => cmd::age::run(&args),
         Command::Version(args) => cmd::version::run(&args),
     };
     match result {

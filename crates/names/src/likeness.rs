@@ -72,11 +72,7 @@ const MAX_EDIT: usize = 32;
 pub fn compare(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     let found = |likeness, similarity| Some(Agreement { likeness, similarity });
     if a.role == Role::Form || b.role == Role::Form {
-        return if a.role == b.role && share_group(a.groups, b.groups) {
-            found(Likeness::Exact, 1.0)
-        } else {
-            None
-        };
+        return legal_forms(a, b);
     }
     if a.latin == b.latin {
         return found(Likeness::Exact, 1.0);
@@ -151,7 +147,7 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if short < 2 || long < 3 || long > short * 2 {
         return None;
     }
-    let budget = (short + long) as f32 * 0.5 * 0.42;
+    let budget = (short + long) as f32 * 0.5 * 0.56;
     let cost = edit_cost(x, y, budget, substitution, gap);
     let by_sound = edit_cost(a.sound.as_bytes(), b.sound.as_bytes(), budget, substitution, gap) + 0.1;
     let cost = cost.min(by_sound);
@@ -167,7 +163,7 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if !a.groups.is_empty() && !b.groups.is_empty() {
         similarity -= 0.08;
     }
-    (similarity >= 0.6).then_some(Agreement { likeness: Likeness::Spelling, similarity })
+    (similarity >= 0.45).then_some(Agreement { likeness: Likeness::Spelling, similarity })
 }
 
 fn share_group(a: &[u32], b: &[u32]) -> bool {

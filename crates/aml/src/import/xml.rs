@@ -76,7 +76,7 @@ pub(crate) fn records(
                 if recording || !seen_root {
                     for attribute in start.attributes().flatten().take(64) {
                         let key = String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned();
-                        let value = attribute.unescape_value().map_err(|e| bad(e.to_string()))?.into_owned();
+                        let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).map_err(|e| bad(e.to_string()))?.into_owned();
                         node.attributes.push((key, value));
                     }
                 }

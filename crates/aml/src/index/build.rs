@@ -6,7 +6,8 @@ use std::path::Path;
 
 use names::{Role, analyse};
 
-use super::{MAGIC, SECTIONS, Section, TRIGRAMS, token_key, trigrams};
+use super::{MAGIC, SECTIONS, Section, TRIGRAMS, both_trigrams, token_key};
+use crate::facts::Facts;
 use crate::model::Entity;
 
 /// Entities of the population that a list's own counts are smoothed with.
@@ -38,6 +39,10 @@ pub struct Builder {
     records: Vec<u8>,
     record_start: Vec<u64>,
     identifiers: Vec<(u64, u32)>,
+    keys: Vec<u8>,
+    key_start: Vec<u32>,
+    facts: Vec<u8>,
+    fact_start: Vec<u32>,
 }
 
 fn len32(n: usize) -> u32 {
@@ -92,6 +97,10 @@ impl Builder {
         for identifier in &entity.identifiers {
             self.identifiers.push((names::hash(&identifier.normal()), number));
         }
+        self.key_start.push(len32(self.keys.len()));
+        self.keys.extend_from_slice(entity.key.as_bytes());
+        self.fact_start.push(len32(self.facts.len()));
+        Facts::of(entity).write(&mut self.facts);
         self.record_start.push(self.records.len() as u64);
         self.records.extend_from_slice(&record);
         Ok(())
@@ -138,6 +147,8 @@ impl Builder {
         let entities = self.entity_names.len();
         self.entity_names.push(len32(self.name_entity.len()));
         self.record_start.push(self.records.len() as u64);
+        self.key_start.push(len32(self.keys.len()));
+        self.fact_start.push(len32(self.facts.len()));
 
         let text = |blob: &[u8], start: &[u32], i: usize| -> String {
             String::from_utf8_lossy(&blob[start[i] as usize..start[i + 1] as usize]).into_owned()
@@ -175,7 +186,7 @@ impl Builder {
         let mut counts = vec![0u32; TRIGRAMS + 1];
         let spelled: Vec<bool> = (0..tokens).map(|i| part(i)).collect();
         for i in (0..tokens).filter(|&i| spelled[i]) {
-            trigrams(&text(&self.sound, &self.sound_start, i), |t| counts[t + 1] += 1);
+            both_trigrams(&text(&self.latin, &self.latin_start, i), &text(&self.sound, &self.sound_start, i), |t| counts[t + 1] += 1);
         }
         for i in 0..TRIGRAMS {
             counts[i + 1] += counts[i];
@@ -183,7 +194,7 @@ impl Builder {
         let mut filled = counts.clone();
         let mut postings = vec![0u32; counts[TRIGRAMS] as usize];
         for i in (0..tokens).filter(|&i| spelled[i]) {
-            trigrams(&text(&self.sound, &self.sound_start, i), |t| {
+            both_trigrams(&text(&self.latin, &self.latin_start, i), &text(&self.sound, &self.sound_start, i), |t| {
                 postings[filled[t] as usize] = len32(i);
                 filled[t] += 1;
             });
@@ -256,6 +267,10 @@ impl Builder {
         sections.push((Section::EntityNames, words(&self.entity_names)));
         sections.push((Section::Records, self.records));
         sections.push((Section::RecordStart, bytemuck::cast_slice(&self.record_start).to_vec()));
+        sections.push((Section::Keys, self.keys));
+        sections.push((Section::KeyStart, words(&self.key_start)));
+        sections.push((Section::Facts, self.facts));
+        sections.push((Section::FactStart, words(&self.fact_start)));
         let keys: Vec<u64> = self.identifiers.iter().map(|s| s.0).collect();
         let values: Vec<u32> = self.identifiers.iter().map(|s| s.1).collect();
         sections.push((Section::IdentifierKeys, bytemuck::cast_slice(&keys).to_vec()));

@@ -18,7 +18,7 @@ pub use read::{Index, IndexError};
 
 pub(crate) use read::{NameId, TokenId};
 
-pub(crate) const MAGIC: &[u8; 8] = b"BFAML\x01\0\0";
+pub(crate) const MAGIC: &[u8; 8] = b"BFAML\x02\0\0";
 
 /// Sections in file order.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +82,14 @@ pub(crate) enum Section {
     Records,
     /// Start of each (u64).
     RecordStart,
+    /// Keys of the entities.
+    Keys,
+    /// Start of each.
+    KeyStart,
+    /// Facts of the entities ([`crate::facts`]).
+    Facts,
+    /// Start of each.
+    FactStart,
     /// Hashes of identifiers, sorted.
     IdentifierKeys,
     /// Entities in the order of `IdentifierKeys`.
@@ -107,15 +115,25 @@ fn symbol(c: u8) -> usize {
     }
 }
 
-/// Calls `sink` for each trigram of a token with an edge on either side, at most 40.
-pub(crate) fn trigrams(sound: &str, mut sink: impl FnMut(usize)) -> usize {
-    let bytes = sound.as_bytes();
-    let at = |i: isize| usize::try_from(i).ok().and_then(|i| bytes.get(i)).map_or(0, |&c| symbol(c));
+/// Calls `sink` once for each trigram of a token as written and as it sounds, with an edge on either side.
+pub(crate) fn both_trigrams(latin: &str, sound: &str, mut sink: impl FnMut(usize)) -> usize {
+    let mut seen = [0usize; 80];
     let mut count = 0;
-    for i in 0..bytes.len().min(40) {
-        let i = i.cast_signed();
-        sink((at(i - 1) * SYMBOLS + at(i)) * SYMBOLS + at(i + 1));
-        count += 1;
+    for text in [latin, sound] {
+        let bytes = text.as_bytes();
+        let at = |i: isize| usize::try_from(i).ok().and_then(|i| bytes.get(i)).map_or(0, |&c| symbol(c));
+        for i in 0..bytes.len().min(40) {
+            let i = i.cast_signed();
+            let trigram = (at(i - 1) * SYMBOLS + at(i)) * SYMBOLS + at(i + 1);
+            if !seen[..count].contains(&trigram) {
+                seen[count] = trigram;
+                count += 1;
+                sink(trigram);
+            }
+        }
+        if latin == sound {
+            break;
+        }
     }
     count
 }

@@ -6,6 +6,7 @@ use memmap2::Mmap;
 use names::{Role, TokenView};
 
 use super::{MAGIC, SECTIONS, Section, token_key};
+use crate::facts::Facts;
 use crate::model::{Entity, NameKind, Schema};
 use crate::score::Weighed;
 
@@ -167,8 +168,8 @@ impl Index {
         }
     }
 
-    pub(crate) fn sound_len(&self, id: TokenId) -> usize {
-        let starts = self.words(Section::SoundStart);
+    pub(crate) fn latin_len(&self, id: TokenId) -> usize {
+        let starts = self.words(Section::LatinStart);
         match (starts.get(id as usize), starts.get(id as usize + 1)) {
             (Some(a), Some(b)) => b.saturating_sub(*a) as usize,
             _ => 0,
@@ -221,6 +222,29 @@ impl Index {
 
     pub(crate) fn name_text(&self, name: NameId) -> &str {
         self.text(Section::NameText, Section::NameTextStart, name as usize)
+    }
+
+    /// The key of an entity by its number in the index, or empty.
+    #[must_use]
+    pub fn key(&self, number: u32) -> &str {
+        self.text(Section::Keys, Section::KeyStart, number as usize)
+    }
+
+    /// The first name of an entity, or empty.
+    pub(crate) fn caption(&self, number: u32) -> &str {
+        let starts = self.words(Section::EntityNames);
+        match (starts.get(number as usize), starts.get(number as usize + 1)) {
+            (Some(&first), Some(&end)) if first < end => self.name_text(first),
+            _ => "",
+        }
+    }
+
+    pub(crate) fn facts(&self, number: u32) -> Facts {
+        let starts = self.words(Section::FactStart);
+        match (starts.get(number as usize), starts.get(number as usize + 1)) {
+            (Some(&a), Some(&b)) => Facts::read(self.bytes(Section::Facts).get(a as usize..b as usize).unwrap_or_default()),
+            _ => Facts::default(),
+        }
     }
 
     /// The record of an entity by its number in the index.

@@ -1,10 +1,17 @@
 //! The commands, one file each, and the one way they print.
 
+pub(crate) mod aml;
 pub(crate) mod chip;
 pub(crate) mod models;
+pub(crate) mod models_add;
 pub(crate) mod aamva;
+pub(crate) mod audit;
 pub(crate) mod barcode;
 pub(crate) mod idnumber;
+pub(crate) mod age;
+pub(crate) mod face;
+pub(crate) mod liveness;
+pub(crate) mod mrz;
 pub(crate) mod version;
 
 use std::io::Write;
