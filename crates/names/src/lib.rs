@@ -13,6 +13,7 @@
 //! ```
 
 mod analyse;
+pub mod icao;
 mod latin;
 mod lexicon;
 mod likeness;
