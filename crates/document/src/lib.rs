@@ -1,1 +1,32 @@
 //! Reads identity documents: photo to upright card, text, fields, cross-checks and signals.
+//!
+//! [`Reader::read`] takes the pictures of one document and gives one [`Record`]: what it is, what it says and
+//! where each value was read, and what the checks saw. It decides nothing. Identification goes from the
+//! strongest evidence to the weakest: MRZ, barcode, text anchors of a [`Template`]; what none of them names is
+//! an unknown document, whose labelled fields are read all the same.
+//!
+//! The way through the crate: `locate` (corners) → `page` (upright page, text boxes) → `mrz_zone`, `text`
+//! (reading) → `fields`, `template` (values) → `checks`, `pixel` (signals) → `reader` (all of it in order).
+
+mod agree;
+mod checks;
+pub mod dates;
+mod fields;
+mod fold;
+mod geometry;
+mod labels;
+mod locate;
+mod mrz_zone;
+mod page;
+mod pixel;
+mod reader;
+mod record;
+pub mod template;
+mod template_fields;
+mod templates;
+mod text;
+mod titles;
+
+pub use reader::{Options, ReadError, Reader};
+pub use record::{Barcode, Field, IdentifiedBy, Mrz, Quality, Record, Side, Source, Upright};
+pub use template::{Catalogue, Template};

@@ -1,0 +1,116 @@
+//! Whether two readings of one value say the same, told apart from a misreading.
+
+use crate::fold::{edit_distance, fold, look_alike, squeeze};
+
+/// How two readings stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agreement {
+    /// The same value.
+    Same,
+    /// Differs as a misreading would: look-alike characters, one slip in a long name.
+    Close,
+    /// Another value.
+    Different,
+}
+
+/// Numbers: exact without separators; look-alikes are close.
+pub(crate) fn numbers(a: &str, b: &str) -> Agreement {
+    if squeeze(a) == squeeze(b) {
+        Agreement::Same
+    } else if look_alike(a) == look_alike(b) {
+        Agreement::Close
+    } else {
+        Agreement::Different
+    }
+}
+
+/// Letters with several admissible MRZ forms (ICAO Doc 9303-3 §6.A) that plain folding does not give.
+const FORMS: [(char, &[&str]); 12] = [
+    ('Ä', &["AE", "A"]),
+    ('Ö', &["OE", "O"]),
+    ('Ü', &["UE", "UXX", "U"]),
+    ('Å', &["AA", "A"]),
+    ('Ø', &["OE", "O"]),
+    ('Æ', &["AE"]),
+    ('Ñ', &["N", "NXX"]),
+    ('Œ', &["OE"]),
+    ('ß', &["SS"]),
+    ('Þ', &["TH"]),
+    ('Ð', &["D"]),
+    ('Ĳ', &["IJ"]),
+];
+
+/// Forms in which an MRZ may write a printed name; bounded.
+fn admissible(viz: &str) -> Vec<String> {
+    let mut forms = vec![String::new()];
+    for c in viz.chars().flat_map(char::to_uppercase) {
+        let composed = c;
+        let choices: Vec<String> = match FORMS.iter().find(|(letter, _)| *letter == composed) {
+            Some((_, list)) => list.iter().map(|s| (*s).to_owned()).collect(),
+            None if matches!(c, '\'' | '’' | '`' | '´' | '.' | ',') => vec![String::new()],
+            None => {
+                let folded = fold(&c.to_string());
+                vec![if folded.is_empty() { " ".to_owned() } else { folded }]
+            }
+        };
+        let mut next = Vec::with_capacity(forms.len() * choices.len());
+        for form in &forms {
+            for choice in &choices {
+                next.push(format!("{form}{choice}"));
+            }
+        }
+        next.truncate(64);
+        forms = next;
+    }
+    forms.into_iter().map(|f| f.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Names: a printed name against the MRZ's form of it, which may be transliterated or cut off.
+pub(crate) fn names(viz: &str, mrz: &str) -> Agreement {
+    let mrz = fold(mrz);
+    if mrz.is_empty() || viz.trim().is_empty() {
+        return Agreement::Different;
+    }
+    let forms = admissible(viz);
+    if forms.iter().any(|f| *f == mrz || f.replace(' ', "") == mrz.replace(' ', "")) {
+        return Agreement::Same;
+    }
+    let cut = |f: &String| mrz.len() >= 8 && f.starts_with(&mrz);
+    if forms.iter().any(cut) {
+        return Agreement::Same;
+    }
+    let slips = (mrz.chars().count() / 5).max(usize::from(mrz.len() >= 4));
+    if forms.iter().any(|f| edit_distance(&f.replace(' ', ""), &mrz.replace(' ', ""), slips).is_some()) {
+        return Agreement::Close;
+    }
+    Agreement::Different
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_names_agree_with_their_admissible_mrz_forms() {
+        for (viz, mrz) in [
+            ("ÖZDEMIR", "OEZDEMIR"),
+            ("Łucja", "LUCJA"),
+            ("ÅNGSTRÖM", "AANGSTROEM"),
+            ("Søren", "SOEREN"),
+            ("D'Ávila-Núñez", "DAVILA NUNEZ"),
+            ("José", "JOSE"),
+        ] {
+            assert_eq!(names(viz, mrz), Agreement::Same, "{viz} {mrz}");
+        }
+        assert_eq!(names("JULIETTE HENRIKE SOPHIE", "JULIETTE HENRIKE SOPHI"), Agreement::Same);
+    }
+
+    #[test]
+    fn a_misread_letter_is_close_and_another_name_is_different() {
+        assert_eq!(names("OKAF0R", "OKAFOR"), Agreement::Close);
+        assert_eq!(names("SMITH", "OKAFOR"), Agreement::Different);
+        assert_eq!(numbers("NR7MZPCG1", "NR7MZPCGI"), Agreement::Close);
+        assert_eq!(numbers("NR7 MZPCG1", "NR7MZPCG1"), Agreement::Same);
+        assert_eq!(numbers("NR7MZPCG1", "NR7MZPCG2"), Agreement::Different);
+    }
+}

@@ -1,0 +1,404 @@
+//! Finds and reads the machine readable zone of a page.
+//!
+//! Long text boxes, whichever way up, go through the line recogniser (`mrz-lines`: 32 × 512 grey, 128 CTC
+//! steps over 37 characters). Lines that look like MRZ lines are grouped by place, and each group is decoded
+//! jointly under the grammar of ICAO Doc 9303 by the `mrz` crate. Where boxes fail (a split or missed line),
+//! strips beside a found line and over the bottom of the page are read directly.
+
+use imaging::{GrayImage, Quad, RgbImage};
+use inference::{Net, RunError, Tensor};
+
+use crate::geometry::{between, centre, distance, height, point, upside_down, width};
+
+/// Input of the line recogniser.
+const HEIGHT: u32 = 32;
+const WIDTH: u32 = 512;
+/// Output: steps and classes (0 is the CTC blank).
+const STEPS: usize = 128;
+const CLASSES: usize = 38;
+/// Classes 1..=37.
+const ALPHABET: &[u8; 37] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<";
+/// Mean probability of its characters from which a strip is taken for an MRZ line.
+const LINE_CONFIDENCE: f32 = 0.55;
+/// Most boxes looked at on one page.
+const MOST_CANDIDATES: usize = 60;
+
+/// One strip as the recogniser saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct Strip {
+    /// Corners in page pixels, clockwise from the top-left as read.
+    pub(crate) quad: Quad,
+    /// Probabilities, [`STEPS`] × [`CLASSES`].
+    pub(crate) scores: Vec<f32>,
+    /// Best character by character.
+    pub(crate) text: String,
+    /// Mean probability of the characters.
+    pub(crate) confidence: f32,
+}
+
+impl Strip {
+    /// The scores, step by step.
+    fn steps(&self) -> Vec<mrz::Step> {
+        self.scores.chunks_exact(CLASSES).filter_map(|row| <mrz::Step>::try_from(row).ok()).collect()
+    }
+
+    /// Whether this reads like a line of some MRZ.
+    fn plausible(&self) -> bool {
+        let n = self.text.len();
+        let telling = self.text.bytes().filter(|b| *b == b'<' || b.is_ascii_digit()).count();
+        (26..=48).contains(&n) && self.confidence >= LINE_CONFIDENCE && telling >= 3
+    }
+}
+
+/// Reads one strip.
+pub(crate) fn read_strip(net: &dyn Net, image: &RgbImage, quad: &Quad) -> Result<Strip, RunError> {
+    let grey = imaging::grey(&imaging::warp_quad(image, quad, WIDTH, HEIGHT));
+    let tensor = Tensor { shape: vec![1, 1, HEIGHT as usize, WIDTH as usize], data: standardise(&grey) };
+    let scores = net.run(&[tensor])?.into_iter().next().map(|t| t.data).unwrap_or_default();
+    let (text, confidence) = greedy(&scores);
+    Ok(Strip { quad: *quad, scores, text, confidence })
+}
+
+/// Zero mean, unit deviation: what the net was trained on.
+fn standardise(grey: &GrayImage) -> Vec<f32> {
+    let n = grey.as_raw().len().max(1) as f32;
+    let mean = grey.as_raw().iter().map(|v| f32::from(*v)).sum::<f32>() / n;
+    let variance = grey.as_raw().iter().map(|v| (f32::from(*v) - mean).powi(2)).sum::<f32>() / n;
+    let deviation = variance.sqrt() + 4.0;
+    grey.as_raw().iter().map(|v| (f32::from(*v) - mean) / deviation).collect()
+}
+
+fn greedy(scores: &[f32]) -> (String, f32) {
+    let (mut text, mut sum, mut n, mut last, mut peak) = (String::new(), 0.0, 0u32, 0, 0.0f32);
+    for row in scores.chunks_exact(CLASSES).take(STEPS) {
+        let (class, p) =
+            row.iter().copied().enumerate().fold((0, f32::MIN), |b, (i, v)| if v > b.1 { (i, v) } else { b });
+        if class == last {
+            peak = peak.max(p);
+        } else {
+            if last != 0 {
+                sum += peak;
+                n += 1;
+            }
+            if class != 0 {
+                text.push(char::from(ALPHABET[class - 1]));
+            }
+            (last, peak) = (class, p);
+        }
+    }
+    if last != 0 {
+        sum += peak;
+        n += 1;
+    }
+    (text, if n == 0 { 0.0 } else { sum / n as f32 })
+}
+
+/// Lines that belong together, top to bottom.
+#[derive(Debug, Clone)]
+pub(crate) struct Zone {
+    pub(crate) strips: Vec<Strip>,
+}
+
+/// Long boxes of a page that may be MRZ lines, longest first.
+fn candidates(boxes: &[Quad]) -> Vec<Quad> {
+    let merged = crate::text::merge_collinear(boxes);
+    let mut long: Vec<Quad> = merged.into_iter().filter(|q| width(q) / height(q).max(1.0) > 6.5).collect();
+    long.sort_by(|a, b| width(b).total_cmp(&width(a)));
+    long.truncate(MOST_CANDIDATES);
+    long
+}
+
+/// The groups of MRZ lines among a page's text boxes, most convincing first.
+pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Zone>, RunError> {
+    let mut strips = Vec::new();
+    for quad in candidates(boxes) {
+        let upright = read_strip(net, image, &quad)?;
+        let turned = read_strip(net, image, &upside_down(&quad))?;
+        let best =
+            if turned.confidence > upright.confidence + 0.02 && turned.plausible() || !upright.plausible() {
+                turned
+            } else {
+                upright
+            };
+        if best.plausible() {
+            strips.push(best);
+        }
+    }
+    let mut groups = group(strips);
+    for zone in &mut groups {
+        complete(net, image, zone)?;
+    }
+    groups.retain(|z| z.strips.len() > 1);
+    groups.sort_by(|a, b| mean_confidence(b).total_cmp(&mean_confidence(a)));
+    Ok(groups)
+}
+
+fn mean_confidence(zone: &Zone) -> f32 {
+    zone.strips.iter().map(|s| s.confidence).sum::<f32>() / zone.strips.len().max(1) as f32
+}
+
+/// Unit vector along a strip.
+fn along(quad: &Quad) -> (f32, f32) {
+    let (a, b) = (between(quad[0], quad[3], 0.5), between(quad[1], quad[2], 0.5));
+    let length = distance(a, b).max(1e-3);
+    ((b.x - a.x) / length, (b.y - a.y) / length)
+}
+
+/// Parallel, equally wide strips that stand under one another.
+fn group(mut strips: Vec<Strip>) -> Vec<Zone> {
+    let mut zones: Vec<Zone> = Vec::new();
+    if let Some(first) = strips.first().map(|s| s.quad) {
+        strips.sort_by(|a, b| down(&first, &a.quad).total_cmp(&down(&first, &b.quad)));
+    }
+    for strip in strips {
+        let fits = zones
+            .iter_mut()
+            .find(|zone| zone.strips.iter().any(|other| neighbours(&other.quad, &strip.quad)));
+        match fits {
+            Some(zone) => zone.strips.push(strip),
+            None => zones.push(Zone { strips: vec![strip] }),
+        }
+    }
+    for zone in &mut zones {
+        if let Some(first) = zone.strips.first().map(|s| s.quad) {
+            zone.strips.sort_by(|a, b| down(&first, &a.quad).total_cmp(&down(&first, &b.quad)));
+        }
+    }
+    zones
+}
+
+/// How far `quad` lies below `origin`, in the direction that is down for a reader of `origin`.
+fn down(origin: &Quad, quad: &Quad) -> f32 {
+    let (ux, uy) = along(origin);
+    let (a, b) = (centre(origin), centre(quad));
+    -(b.x - a.x) * uy + (b.y - a.y) * ux
+}
+
+fn neighbours(a: &Quad, b: &Quad) -> bool {
+    let (ua, ub) = (along(a), along(b));
+    let (wa, wb) = (width(a), width(b));
+    let h = height(a).max(height(b));
+    let step = down(a, b).abs();
+    let (ca, cb) = (centre(a), centre(b));
+    let shift = ((cb.x - ca.x) * ua.0 + (cb.y - ca.y) * ua.1).abs();
+    ua.0 * ub.0 + ua.1 * ub.1 > 0.98
+        && wa.min(wb) / wa.max(wb) > 0.6
+        && step > 0.35 * h
+        && step < 3.4 * h
+        && shift < 0.25 * wa.max(wb)
+}
+
+/// Reads the strips beside a zone's lines: a line that the detector missed or cut short.
+fn complete(net: &dyn Net, image: &RgbImage, zone: &mut Zone) -> Result<(), RunError> {
+    if zone.strips.is_empty() || zone.strips.len() > 3 {
+        return Ok(());
+    }
+    // A strip much narrower than its neighbour was cut: read it again at the neighbour's width.
+    let widest = zone.strips.iter().map(|s| width(&s.quad)).fold(0.0, f32::max);
+    for i in 0..zone.strips.len() {
+        if width(&zone.strips[i].quad) < 0.93 * widest
+            && let Some(model) = zone.strips.iter().find(|s| width(&s.quad) >= widest - 0.5).map(|s| s.quad)
+        {
+            let step = down(&model, &zone.strips[i].quad);
+            let again = read_strip(net, image, &shifted(&model, step))?;
+            if again.plausible() && again.text.len() >= zone.strips[i].text.len() {
+                zone.strips[i] = again;
+            }
+        }
+    }
+    let wanted = match zone.strips.iter().map(|s| s.text.len()).max() {
+        Some(n) if n <= 33 => 3,
+        _ => 2,
+    };
+    while zone.strips.len() < wanted {
+        let (Some(first), Some(last)) = (zone.strips.first(), zone.strips.last()) else { return Ok(()) };
+        let h = height(&first.quad);
+        let known = if zone.strips.len() > 1 {
+            down(&first.quad, &last.quad) / (zone.strips.len() - 1) as f32
+        } else {
+            0.0
+        };
+        let steps: Vec<f32> =
+            if known > 0.0 { vec![known] } else { vec![0.85 * h, 1.05 * h, 1.3 * h, 1.6 * h, 2.0 * h] };
+        let mut best: Option<(bool, Strip)> = None;
+        for step in steps {
+            for (above, model, by) in [(true, first.quad, -step), (false, last.quad, step)] {
+                let strip = read_strip(net, image, &shifted(&model, by))?;
+                if strip.plausible()
+                    && best.as_ref().is_none_or(|(_, b)| strip.confidence > b.confidence)
+                    && zone.strips.iter().all(|s| s.text != strip.text)
+                {
+                    best = Some((above, strip));
+                }
+            }
+        }
+        match best {
+            Some((true, strip)) => zone.strips.insert(0, strip),
+            Some((false, strip)) => zone.strips.push(strip),
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// The quad moved down by `by` pixels, as its reader sees it.
+fn shifted(quad: &Quad, by: f32) -> Quad {
+    let (ux, uy) = along(quad);
+    quad.map(|p| point(p.x - uy * by, p.y + ux * by))
+}
+
+/// The same quad, grown or shrunk by shares of its height and width: another crop of the same line.
+pub(crate) fn jittered(quad: &Quad, tall: f32, wide: f32, shift: f32) -> Quad {
+    let (h, w) = (height(quad), width(quad));
+    let (ux, uy) = along(quad);
+    let (dx, dy) = (wide * w, tall * h);
+    let moved = |p: imaging::Point, sx: f32, sy: f32| {
+        let (a, b) = (sx * dx, sy * dy + shift * h);
+        point(p.x + ux * a - uy * b, p.y + uy * a + ux * b)
+    };
+    [
+        moved(quad[0], -1.0, -1.0),
+        moved(quad[1], 1.0, -1.0),
+        moved(quad[2], 1.0, 1.0),
+        moved(quad[3], -1.0, 1.0),
+    ]
+}
+
+/// Reads overlapping strips over the bottom of an upright page: finds lines without a detector.
+pub(crate) fn scan_bottom(net: &dyn Net, image: &RgbImage) -> Result<Vec<Zone>, RunError> {
+    let (w, h) = (image.width() as f32, image.height() as f32);
+    let mut kept: Vec<Strip> = Vec::new();
+    for share in [0.055f32, 0.08] {
+        let tall = share * h;
+        let mut y = 0.5 * h;
+        while y + tall <= h {
+            let quad = [
+                point(0.02 * w, y),
+                point(0.98 * w, y),
+                point(0.98 * w, y + tall),
+                point(0.02 * w, y + tall),
+            ];
+            let strip = read_strip(net, image, &quad)?;
+            if strip.plausible() {
+                // Of strips over one line, the surest stays.
+                match kept.iter_mut().find(|k| (centre(&k.quad).y - y - tall / 2.0).abs() < 0.6 * tall) {
+                    Some(other) if other.confidence < strip.confidence => *other = strip,
+                    Some(_) => {}
+                    None => kept.push(strip),
+                }
+            }
+            y += tall * 0.3;
+        }
+    }
+    let mut zones = group(kept);
+    zones.retain(|z| z.strips.len() > 1);
+    Ok(zones)
+}
+
+/// A zone read under the grammar.
+#[derive(Debug, Clone)]
+pub(crate) struct Decoded {
+    pub(crate) mrz: mrz::Mrz,
+    pub(crate) corrections: Vec<serde_json::Value>,
+    pub(crate) ambiguous: bool,
+    /// Mean and least probability of a character along the recogniser's path.
+    pub(crate) mean: f32,
+    pub(crate) least: f32,
+    /// The strips of its lines, top to bottom.
+    pub(crate) strips: Vec<Strip>,
+}
+
+/// Least probability that every character no check digit covers must have for the zone to be called valid:
+/// the digits say nothing about the names.
+const LEAST_NAME_CHARACTER: f32 = 0.5;
+
+/// The best reading of a zone: one line (licences), two or three consecutive strips.
+pub(crate) fn decode(zone: &Zone, today: jiff::civil::Date) -> Option<Decoded> {
+    let today = mrz::Today::new(today.year() as u16, today.month() as u8, today.day() as u8);
+    let mut best: Option<(bool, f32, Decoded)> = None;
+    for n in [3usize, 2] {
+        for window in zone.strips.windows(n) {
+            let steps: Vec<Vec<mrz::Step>> = window.iter().map(Strip::steps).collect();
+            let Some(reading) = mrz::decode(&steps, today) else { continue };
+            let misfit = reading
+                .format
+                .layout()
+                .lengths
+                .iter()
+                .zip(window)
+                .map(|(n, s)| n.abs_diff(s.text.len()))
+                .max()
+                .unwrap_or(99);
+            let Some(mrz) = reading.parsed(today) else { continue };
+            // Text of another length or hardly legible is no zone, whatever the rules make of it.
+            if misfit > 4 || reading.mean < LINE_CONFIDENCE || !plausible_start(&mrz) {
+                continue;
+            }
+            let valid = mrz.valid() && reading.least >= 0.2;
+            let score = reading.mean - 0.02 * reading.corrections.len() as f32;
+            if best.as_ref().is_none_or(|(v, s, _)| (valid, score) > (*v, *s)) {
+                let corrections =
+                    reading.corrections.iter().filter_map(|c| serde_json::to_value(c).ok()).collect();
+                let doubtful = reading.ambiguous || reading.least < LEAST_NAME_CHARACTER;
+                best = Some((
+                    valid,
+                    score,
+                    Decoded {
+                        mrz,
+                        corrections,
+                        ambiguous: doubtful,
+                        mean: reading.mean,
+                        least: reading.least,
+                        strips: window.to_vec(),
+                    },
+                ));
+            }
+        }
+    }
+    best.map(|(_, _, decoded)| decoded)
+}
+
+/// Whether the zone begins as some document does: without valid digits, anything with fillers would pass for one.
+fn plausible_start(mrz: &mrz::Mrz) -> bool {
+    let code = mrz.document_code.as_str();
+    let known = mrz::country::find(&mrz.issuing_state).is_some()
+        || mrz::country::find_alpha2(&mrz.issuing_state).is_some();
+    let begins = code.starts_with(['P', 'I', 'A', 'C', 'V', 'D', 'R']);
+    // Digits that hold speak for an issuer that no table knows.
+    let held = mrz.checks.iter().filter(|c| c.holds).count();
+    let digits = mrz.lines.iter().map(|l| l.bytes().filter(u8::is_ascii_digit).count()).sum::<usize>();
+    begins && digits >= 12 && (known || held * 2 > mrz.checks.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strip(x: f32, y: f32, w: f32, text: &str) -> Strip {
+        let quad = [point(x, y), point(x + w, y), point(x + w, y + 20.0), point(x, y + 20.0)];
+        Strip { quad, scores: Vec::new(), text: text.to_owned(), confidence: 0.9 }
+    }
+
+    #[test]
+    fn lines_under_one_another_form_one_zone_from_top_to_bottom() {
+        let zones = group(vec![
+            strip(10.0, 60.0, 400.0, "B"),
+            strip(12.0, 30.0, 405.0, "A"),
+            strip(10.0, 300.0, 100.0, "C"),
+        ]);
+        let zone = zones.iter().find(|z| z.strips.len() == 2).expect("a zone of two");
+        assert_eq!(zone.strips.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+    }
+
+    #[test]
+    fn lines_read_upside_down_keep_their_reading_order() {
+        let turned = |s: Strip| Strip { quad: upside_down(&s.quad), ..s };
+        let zones = group(vec![turned(strip(10.0, 30.0, 400.0, "B")), turned(strip(12.0, 60.0, 405.0, "A"))]);
+        assert_eq!(zones[0].strips.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+    }
+
+    #[test]
+    fn greedy_reading_of_nothing_is_nothing() {
+        assert_eq!(greedy(&[]), (String::new(), 0.0));
+    }
+}

@@ -1,0 +1,227 @@
+//! One side as a flat, upright page with its text boxes: from photo to lines.
+
+use std::sync::Arc;
+
+use imaging::{Point, Quad, RgbImage};
+use inference::{Net, RunError};
+
+use crate::geometry::{centre, distance, height, point, width};
+use crate::locate;
+use crate::text::Line;
+use crate::text::detect::detect;
+use crate::text::recognise::{Alphabet, recognise};
+
+/// Long side the photo is brought to before anything is read from it.
+const WORK_SIDE: u32 = 2000;
+/// Long side of the text detector's input.
+pub(crate) const DETECT_SIDE: u32 = 960;
+
+/// A side: picture, where the document lies in the photo, and its text boxes.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    pub(crate) image: RgbImage,
+    /// Corners in the photo as given.
+    pub(crate) quad: Option<Quad>,
+    pub(crate) inside: Option<bool>,
+    /// Text boxes in page pixels.
+    pub(crate) boxes: Vec<Quad>,
+}
+
+impl Page {
+    /// The document cut out and flattened; the whole photo where no outline stands out.
+    pub(crate) fn flatten(photo: &RgbImage) -> Self {
+        let work = imaging::fit_within(photo, WORK_SIDE);
+        let scale = photo.width() as f32 / work.width().max(1) as f32;
+        match locate::outline(&work) {
+            Some(outline) => {
+                let (w, h) = locate::upright_size(&outline.quad);
+                Self {
+                    image: imaging::warp_quad(&work, &outline.quad, w, h),
+                    quad: Some(outline.quad.map(|p| point(p.x * scale, p.y * scale))),
+                    inside: Some(outline.inside),
+                    boxes: Vec::new(),
+                }
+            }
+            None => Self::whole(photo),
+        }
+    }
+
+    /// The photo as it is.
+    pub(crate) fn whole(photo: &RgbImage) -> Self {
+        Self { image: imaging::fit_within(photo, WORK_SIDE), quad: None, inside: None, boxes: Vec::new() }
+    }
+
+    /// Finds the text boxes and turns the page so that most text runs left to right (or upside down).
+    pub(crate) fn find_text(&mut self, net: &dyn Net, long_side: u32) -> Result<(), RunError> {
+        self.boxes = detect(net, &self.image, long_side)?;
+        let (mut across, mut down) = (0.0, 0.0);
+        for quad in &self.boxes {
+            let (w, h) = (width(quad), height(quad));
+            if w > 2.0 * h {
+                let (dx, dy) = ((quad[1].x - quad[0].x).abs(), (quad[1].y - quad[0].y).abs());
+                if dx >= dy { across += w } else { down += w }
+            }
+        }
+        if down > across {
+            self.turn(1);
+        }
+        Ok(())
+    }
+
+    /// Turns page and boxes clockwise by quarter turns.
+    pub(crate) fn turn(&mut self, quarters: u8) {
+        for _ in 0..quarters % 4 {
+            let h = self.image.height() as f32;
+            let place = |p: Point| point(h - p.y, p.x);
+            self.boxes = self.boxes.iter().map(|q| q.map(place)).collect();
+            self.image = imaging::rotate90(&self.image, 1);
+            if let Some(q) = &mut self.quad {
+                // The page's top-left corner is now the one that was bottom-left.
+                *q = [q[3], q[0], q[1], q[2]];
+            }
+        }
+    }
+
+    /// Boxes with their corners in reading order on a page whose text runs along `direction`.
+    pub(crate) fn reading_boxes(&self) -> Vec<Quad> {
+        self.boxes.iter().map(|q| reading_order(q)).collect()
+    }
+}
+
+/// Starts the quad at the corner from which it reads left to right; slim upright boxes stay sideways text.
+fn reading_order(quad: &Quad) -> Quad {
+    let mut best = (f32::MIN, *quad);
+    for k in 0..4 {
+        let q: Quad = std::array::from_fn(|i| quad[(k + i) % 4]);
+        let along = (q[1].x - q[0].x) / distance(q[0], q[1]).max(1e-3);
+        if along > best.0 {
+            best = (along, q);
+        }
+    }
+    let q = best.1;
+    if height(&q) > 2.2 * width(&q) {
+        // Vertical text: read it from top to bottom.
+        return [q[1], q[2], q[3], q[0]];
+    }
+    q
+}
+
+/// The recogniser with its alphabet.
+#[derive(Clone)]
+pub(crate) struct Recogniser {
+    pub(crate) net: Arc<dyn Net>,
+    pub(crate) alphabet: Arc<Alphabet>,
+}
+
+impl Recogniser {
+    /// Reads boxes on two threads; empty ones are left out. Order follows the boxes.
+    pub(crate) fn read(&self, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Line>, RunError> {
+        // Longest first, dealt alternately, so that both threads end together.
+        let mut order: Vec<usize> = (0..boxes.len()).collect();
+        order.sort_by(|&a, &b| width(&boxes[b]).total_cmp(&width(&boxes[a])));
+        let job = |start: usize| -> Result<Vec<(usize, Line)>, RunError> {
+            let mut lines = Vec::new();
+            for &i in order.iter().skip(start).step_by(2) {
+                let glyphs = recognise(self.net.as_ref(), &self.alphabet, image, &boxes[i])?;
+                lines.push((i, Line { quad: boxes[i], glyphs }));
+            }
+            Ok(lines)
+        };
+        let (left, right) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| job(1));
+            let mine = job(0);
+            (mine, other.join())
+        });
+        let mut lines = left?;
+        match right {
+            Ok(more) => lines.extend(more?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        lines.sort_by_key(|(i, _)| *i);
+        Ok(lines.into_iter().map(|(_, line)| line).filter(|l| !l.glyphs.is_empty()).collect())
+    }
+
+    /// Whether the page stands on its head: the longest lines read surer the other way.
+    pub(crate) fn upside_down(&self, image: &RgbImage, boxes: &[Quad]) -> Result<bool, RunError> {
+        let mut long: Vec<&Quad> = boxes.iter().filter(|q| width(q) > 2.5 * height(q)).collect();
+        long.sort_by(|a, b| {
+            // Middling lengths tell most for their cost.
+            let cost = |q: &Quad| (width(q) / height(q).max(1.0) - 8.0).abs();
+            cost(a).total_cmp(&cost(b))
+        });
+        let (mut up, mut down) = (0.0, 0.0);
+        for quad in long.into_iter().take(4) {
+            let turned = crate::geometry::upside_down(quad);
+            let both = self.read(image, &[*quad, turned])?;
+            for line in both {
+                let sure = line.confidence() * (line.glyphs.len() as f32).sqrt();
+                if distance(line.quad[0], quad[0]) < 1e-3 { up += sure } else { down += sure }
+            }
+        }
+        Ok(down > 1.1 * up)
+    }
+}
+
+/// Share of a box that lies within another.
+pub(crate) fn overlap(inner: &Quad, outer: &Quad) -> f32 {
+    let range = |q: &Quad, f: fn(&Point) -> f32| {
+        q.iter().map(f).fold((f32::MAX, f32::MIN), |(a, b), v| (a.min(v), b.max(v)))
+    };
+    let ((ix0, ix1), (iy0, iy1)) = (range(inner, |p| p.x), range(inner, |p| p.y));
+    let ((ox0, ox1), (oy0, oy1)) = (range(outer, |p| p.x), range(outer, |p| p.y));
+    let w = (ix1.min(ox1) - ix0.max(ox0)).max(0.0);
+    let h = (iy1.min(oy1) - iy0.max(oy0)).max(0.0);
+    w * h / ((ix1 - ix0) * (iy1 - iy0)).max(1e-3)
+}
+
+/// Left, top, right, bottom of a quad as shares of a page.
+pub(crate) fn region(quad: &Quad, image: &RgbImage) -> [f32; 4] {
+    let (w, h) = (image.width().max(1) as f32, image.height().max(1) as f32);
+    let mut r = [1.0f32, 1.0, 0.0, 0.0];
+    for p in quad {
+        let (x, y) = ((p.x / w).clamp(0.0, 1.0), (p.y / h).clamp(0.0, 1.0));
+        r = [r[0].min(x), r[1].min(y), r[2].max(x), r[3].max(y)];
+    }
+    r.map(|v| (v * 1e4).round() / 1e4)
+}
+
+/// Sorts lines as they are read: top to bottom, then left to right.
+pub(crate) fn sort_lines(lines: &mut [Line]) {
+    lines.sort_by(|a, b| {
+        let (ca, cb) = (centre(&a.quad), centre(&b.quad));
+        let row = |y: f32, h: f32| (y / (0.7 * h.max(1.0))) as i32;
+        let h = 24.0;
+        row(ca.y, h).cmp(&row(cb.y, h)).then(ca.x.total_cmp(&cb.x))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_a_page_four_times_gives_it_back() {
+        let mut page = Page {
+            image: RgbImage::from_fn(40, 20, |x, y| [x as u8, y as u8, 0].into()),
+            quad: None,
+            inside: None,
+            boxes: vec![[point(1.0, 2.0), point(11.0, 2.0), point(11.0, 6.0), point(1.0, 6.0)]],
+        };
+        let before = page.clone();
+        page.turn(1);
+        assert_eq!(page.image.dimensions(), (20, 40));
+        // The box's corners turn with the picture: (1, 2) of a 20-high page comes to (18, 1).
+        assert!(distance(page.boxes[0][0], point(18.0, 1.0)) < 1e-3);
+        page.turn(3);
+        assert_eq!(page.image, before.image);
+        assert!(distance(page.boxes[0][0], before.boxes[0][0]) < 1e-3);
+    }
+
+    #[test]
+    fn a_single_letter_is_read_upright_and_a_tall_box_from_top_to_bottom() {
+        let letter = reading_order(&[point(0.0, 20.0), point(0.0, 0.0), point(14.0, 0.0), point(14.0, 20.0)]);
+        assert!(letter[1].x > letter[0].x && letter[3].y > letter[0].y);
+        let tall = reading_order(&[point(0.0, 0.0), point(10.0, 0.0), point(10.0, 100.0), point(0.0, 100.0)]);
+        assert!(tall[1].y > tall[0].y);
+    }
+}

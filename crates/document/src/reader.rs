@@ -1,0 +1,414 @@
+//! Reads a whole document: sides, zone, barcodes, fields, checks, in this order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use imaging::{Picture, Quad, RgbImage};
+use inference::{LoadError, Models, Net, RunError};
+
+use crate::checks::{self, Findings};
+use crate::dates::Order;
+use crate::fields::{self, Context, Value};
+use crate::fold::fold;
+use crate::mrz_zone::{self, Decoded, Zone};
+use crate::page::{DETECT_SIDE, Page, Recogniser, overlap, region, sort_lines};
+use crate::pixel;
+use crate::record::{Barcode, IdentifiedBy, Quality, Record, Side, Upright};
+use crate::template::{Catalogue, DocumentKind, Template, TemplateSide};
+use crate::text::Line;
+use crate::text::recognise::Alphabet;
+use crate::titles;
+
+/// What a caller decides about one reading.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// The day the document is judged on.
+    pub today: jiff::civil::Date,
+    /// Finds the holder's portrait on an upright page: left, top, right, bottom in pixels. The face crate gives it.
+    pub portrait_finder: Option<&'a (dyn Fn(&RgbImage) -> Option<[f32; 4]> + Sync)>,
+    /// Specimens of issuing authorities are expected (sandbox, tests): they raise no signal.
+    pub specimens_allowed: bool,
+}
+
+impl Options<'_> {
+    /// A reading on this day with nothing else set.
+    pub fn on(today: jiff::civil::Date) -> Self {
+        Self { today, portrait_finder: None, specimens_allowed: false }
+    }
+}
+
+/// Why nothing was read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Neither a zone nor a barcode nor the words of a document are on the pictures (`COULD_NOT_RECOGNIZE_DOCUMENT`).
+    #[error("the picture shows no identity document")]
+    NotADocument,
+    /// A net is missing.
+    #[error("a model could not be loaded")]
+    Load(#[from] LoadError),
+    /// A net failed.
+    #[error("a model could not be run")]
+    Run(#[from] RunError),
+}
+
+impl ReadError {
+    /// The risk code of the public API.
+    pub fn code(&self) -> Option<&'static str> {
+        matches!(self, Self::NotADocument).then_some("COULD_NOT_RECOGNIZE_DOCUMENT")
+    }
+}
+
+/// Nets and templates, opened once, shared by all readings.
+pub struct Reader {
+    detector: Arc<dyn Net>,
+    recogniser: Recogniser,
+    mrz_net: Arc<dyn Net>,
+    catalogue: RwLock<Arc<Catalogue>>,
+}
+
+/// One side, read.
+pub(crate) struct SideReading {
+    pub(crate) side: Side,
+    pub(crate) page: Page,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) mrz: Option<Decoded>,
+    pub(crate) barcodes: Vec<Barcode>,
+    pub(crate) aamva: Option<crate::checks::Aamva>,
+    pub(crate) quality: Quality,
+    pub(crate) chroma: f32,
+    pub(crate) fringes: Option<f32>,
+}
+
+impl Reader {
+    /// Loads the nets and the built-in templates.
+    ///
+    /// # Errors
+    /// [`LoadError`] naming the model that is not installed.
+    pub fn open(models: &Models) -> Result<Self, LoadError> {
+        let alphabet = models
+            .entry("ppocr-v6-rec")
+            .and_then(|e| e.metadata.get("character"))
+            .map(|c| Alphabet::from_metadata(c))
+            .unwrap_or_else(|| Alphabet::from_metadata(""));
+        Ok(Self {
+            detector: models.net("ppocr-v6-det")?,
+            recogniser: Recogniser { net: models.net("ppocr-v6-rec")?, alphabet: Arc::new(alphabet) },
+            mrz_net: models.net("mrz-lines")?,
+            catalogue: RwLock::new(Arc::new(Catalogue::built_in())),
+        })
+    }
+
+    /// Takes another set of templates; readings under way keep theirs.
+    pub fn set_catalogue(&self, catalogue: Catalogue) {
+        *self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(catalogue);
+    }
+
+    /// The templates in use.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Reads one document from the picture of its front and, where there is one, of its back.
+    ///
+    /// # Errors
+    /// [`ReadError::NotADocument`] when the pictures show none; the others when a net fails.
+    pub fn read(
+        &self,
+        front: &Picture,
+        back: Option<&Picture>,
+        options: &Options,
+    ) -> Result<Record, ReadError> {
+        let mut timing = BTreeMap::new();
+        let mut sides = vec![self.read_side(Side::Front, &front.pixels, options, &mut timing)?];
+        if let Some(back) = back {
+            sides.push(self.read_side(Side::Back, &back.pixels, options, &mut timing)?);
+        }
+        let started = Instant::now();
+        let record = self.assemble(sides, options, &mut timing)?;
+        *timing.entry("fields").or_default() += ms(started);
+        Ok(Record { timing_ms: timing, ..record })
+    }
+
+    fn read_side(
+        &self,
+        side: Side,
+        photo: &RgbImage,
+        options: &Options,
+        timing: &mut BTreeMap<&'static str, f64>,
+    ) -> Result<SideReading, ReadError> {
+        let mut stage =
+            |name: &'static str, started: Instant| *timing.entry(name).or_default() += ms(started);
+        let started = Instant::now();
+        let mut page = Page::flatten(photo);
+        stage("outline", started);
+
+        let started = Instant::now();
+        page.find_text(self.detector.as_ref(), DETECT_SIDE)?;
+        if page.quad.is_some() && page.boxes.len() < 3 {
+            // The outline was something else (a table, a window): take the photo as it is.
+            let mut whole = Page::whole(photo);
+            whole.find_text(self.detector.as_ref(), DETECT_SIDE)?;
+            if whole.boxes.len() > page.boxes.len() {
+                page = whole;
+            }
+        }
+        stage("text_detection", started);
+
+        let started = Instant::now();
+        let mut mrz = self.read_mrz(&mut page, options.today)?;
+        stage("mrz", started);
+
+        let started = Instant::now();
+        let zone: Vec<Quad> = mrz.iter().flat_map(|d| d.strips.iter().map(|s| s.quad)).collect();
+        let boxes: Vec<Quad> =
+            page.reading_boxes().into_iter().filter(|b| zone.iter().all(|z| overlap(b, z) < 0.5)).collect();
+        if mrz.is_none() && self.recogniser.upside_down(&page.image, &boxes)? {
+            page.turn(2);
+            // A zone may still be found now that the bottom is the bottom.
+            mrz = self.scan(&page, options.today)?;
+        }
+        let zone: Vec<Quad> = mrz.iter().flat_map(|d| d.strips.iter().map(|s| s.quad)).collect();
+        let boxes: Vec<Quad> =
+            page.reading_boxes().into_iter().filter(|b| zone.iter().all(|z| overlap(b, z) < 0.5)).collect();
+        let mut lines = self.recogniser.read(&page.image, &boxes)?;
+        lines.retain(|l| l.confidence() > 0.4);
+        sort_lines(&mut lines);
+        stage("text_recognition", started);
+
+        let started = Instant::now();
+        let (barcodes, aamva) = checks::read_barcodes(side, &page, photo, mrz.is_none());
+        stage("barcode", started);
+
+        let started = Instant::now();
+        let quality = checks::quality(&page);
+        let chroma = pixel::chroma(&page.image);
+        let fringes = pixel::colour_fringes(photo);
+        stage("pixels", started);
+        Ok(SideReading { side, page, lines, mrz, barcodes, aamva, quality, chroma, fringes })
+    }
+
+    /// Finds the zone, turns the page by it, and reads it as well as the ladder of retries allows.
+    fn read_mrz(&self, page: &mut Page, today: jiff::civil::Date) -> Result<Option<Decoded>, ReadError> {
+        let net = self.mrz_net.as_ref();
+        let zones = mrz_zone::zones(net, &page.image, &page.boxes)?;
+        let mut best: Option<Decoded> = None;
+        for zone in &zones {
+            take_better(&mut best, self.best_reading(page, zone, today)?);
+        }
+        if best.as_ref().is_none_or(|b| !b.mrz.valid()) {
+            take_better(&mut best, self.scan(page, today)?);
+        }
+        let Some(decoded) = best else { return Ok(None) };
+        // The zone says which way is up.
+        let Some(first) = decoded.strips.first() else { return Ok(Some(decoded)) };
+        let (dx, dy) = (first.quad[1].x - first.quad[0].x, first.quad[1].y - first.quad[0].y);
+        let quarters = if dx.abs() >= dy.abs() {
+            if dx >= 0.0 { 0 } else { 2 }
+        } else if dy > 0.0 {
+            3
+        } else {
+            1
+        };
+        if quarters == 0 {
+            return Ok(Some(decoded));
+        }
+        let mut carrier = page.clone();
+        carrier.boxes = decoded.strips.iter().map(|s| s.quad).collect();
+        carrier.turn(quarters);
+        let strips = decoded
+            .strips
+            .into_iter()
+            .zip(&carrier.boxes)
+            .map(|(s, q)| mrz_zone::Strip { quad: *q, ..s })
+            .collect();
+        page.turn(quarters);
+        Ok(Some(Decoded { strips, ..decoded }))
+    }
+
+    fn scan(&self, page: &Page, today: jiff::civil::Date) -> Result<Option<Decoded>, ReadError> {
+        let mut best = None;
+        for zone in mrz_zone::scan_bottom(self.mrz_net.as_ref(), &page.image)? {
+            take_better(&mut best, mrz_zone::decode(&zone, today));
+        }
+        Ok(best)
+    }
+
+    /// A zone as first seen; when its digits do not hold, other crops of the same lines.
+    fn best_reading(
+        &self,
+        page: &Page,
+        zone: &Zone,
+        today: jiff::civil::Date,
+    ) -> Result<Option<Decoded>, ReadError> {
+        let mut best = mrz_zone::decode(zone, today);
+        for (tall, wide, shift) in
+            [(0.08, 0.0, 0.0), (-0.06, 0.004, 0.0), (0.0, 0.012, 0.06), (0.0, -0.004, -0.06)]
+        {
+            if best.as_ref().is_some_and(|b| b.mrz.valid() && b.corrections.is_empty()) {
+                break;
+            }
+            let mut strips = Vec::with_capacity(zone.strips.len());
+            for strip in &zone.strips {
+                let quad = mrz_zone::jittered(&strip.quad, tall, wide, shift);
+                strips.push(mrz_zone::read_strip(self.mrz_net.as_ref(), &page.image, &quad)?);
+            }
+            take_better(&mut best, mrz_zone::decode(&Zone { strips }, today));
+        }
+        Ok(best)
+    }
+
+    fn assemble(
+        &self,
+        mut sides: Vec<SideReading>,
+        options: &Options,
+        timing: &mut BTreeMap<&'static str, f64>,
+    ) -> Result<Record, ReadError> {
+        let catalogue = self.catalogue();
+        let folded: Vec<(TemplateSide, String)> = sides
+            .iter()
+            .flat_map(|s| {
+                let side = if s.side == Side::Front { TemplateSide::Front } else { TemplateSide::Back };
+                s.lines.iter().map(move |l| (side, fold(&l.text())))
+            })
+            .collect();
+        let texts: Vec<String> = folded.iter().map(|(_, t)| t.clone()).collect();
+        let decoded = sides
+            .iter()
+            .filter_map(|s| s.mrz.as_ref().map(|d| (s.side, d)))
+            .max_by_key(|(_, d)| (d.mrz.valid(), std::cmp::Reverse(d.mrz.errors.len())));
+        let aamva = sides.iter().find_map(|s| s.aamva.as_ref());
+
+        let title = titles::kind(&texts);
+        let by_anchors = catalogue.by_anchors(&folded);
+        let (identified_by, template, kind, state): (
+            IdentifiedBy,
+            Option<&Template>,
+            Option<String>,
+            Option<String>,
+        ) = if let Some((_, d)) = decoded {
+            let mrz = &d.mrz;
+            let template = catalogue.by_mrz(
+                checks::format_name(mrz.format),
+                &mrz.document_code,
+                &mrz.issuing_state,
+                &folded,
+            );
+            let kind = template.map_or_else(|| checks::kind_of_code(mrz, title), |t| t.kind);
+            (
+                IdentifiedBy::Mrz,
+                template,
+                Some(kind.display_name().to_owned()),
+                Some(mrz.issuing_state_alpha3().to_owned()),
+            )
+        } else if let Some(aamva) = aamva {
+            (IdentifiedBy::Barcode, None, Some(aamva.document_type.to_owned()), Some(aamva.country.clone()))
+        } else if let Some((template, _)) = by_anchors {
+            (
+                IdentifiedBy::Template,
+                Some(template),
+                Some(template.kind.display_name().to_owned()),
+                Some(template.country.clone()),
+            )
+        } else {
+            (IdentifiedBy::Unknown, None, title.map(|k| k.display_name().to_owned()), None)
+        };
+
+        let order = match state.as_deref() {
+            Some("USA") => Order::MonthFirst,
+            _ => Order::DayFirst,
+        };
+        let context = Context { today: options.today, order };
+        let mut values: Vec<(Side, BTreeMap<String, Value>)> = Vec::new();
+        for s in &sides {
+            let mut found = fields::extract(&s.lines, context);
+            if let Some(template) = template {
+                crate::template_fields::apply(template, s.side, &s.lines, &s.page.image, context, &mut found);
+            }
+            values.push((s.side, found));
+        }
+        let labelled: usize = values.iter().map(|(_, v)| v.len()).sum();
+        let dated =
+            values.iter().any(|(_, v)| v.contains_key("date_of_birth") || v.contains_key("expiration_date"));
+        if identified_by == IdentifiedBy::Unknown
+            && !(title.is_some() && labelled >= 1
+                || labelled >= 3 && dated
+                || title.is_some() && checks::looks_like_card(&sides))
+        {
+            return Err(ReadError::NotADocument);
+        }
+
+        let started = Instant::now();
+        let portrait = sides.first().and_then(|s| {
+            let [x0, y0, x1, y1] = options.portrait_finder?(&s.page.image)?;
+            let (w, h) = (x1 - x0, y1 - y0);
+            // The finder boxes the face; the portrait is the face with head and shoulders.
+            let x = (x0 - 0.45 * w).max(0.0) as u32;
+            let y = (y0 - 0.55 * h).max(0.0) as u32;
+            Some(imaging::crop(&s.page.image, x, y, (1.9 * w) as u32, (2.1 * h) as u32))
+        });
+        if options.portrait_finder.is_some() {
+            *timing.entry("portrait").or_default() += ms(started);
+        }
+
+        let findings = Findings {
+            identified_by,
+            kind: kind.as_deref(),
+            title,
+            state: state.as_deref(),
+            template,
+            sides: &sides,
+            values: &values,
+            mrz: decoded,
+            aamva,
+            portrait_sought: options.portrait_finder.is_some(),
+            portrait_found: portrait.is_some(),
+        };
+        let fields = checks::fields(&findings, context);
+        let signals = checks::signals(&findings, &fields, context, options.specimens_allowed);
+        let mrz = decoded.map(|(side, d)| checks::mrz_record(side, d));
+        let template = template.map(|t| t.id.clone());
+        let barcodes = sides.iter_mut().flat_map(|s| std::mem::take(&mut s.barcodes)).collect();
+        Ok(Record {
+            identified_by,
+            template,
+            document_type: kind,
+            issuing_state: state,
+            fields,
+            mrz,
+            barcodes,
+            quality: sides.iter().map(|s| (s.side, s.quality.clone())).collect(),
+            signals,
+            timing_ms: BTreeMap::new(),
+            text: sides.iter().flat_map(|s| s.lines.iter().map(|l| (s.side, l.text()))).collect(),
+            sides: sides
+                .into_iter()
+                .map(|s| Upright { side: s.side, quad: s.page.quad, image: s.page.image })
+                .collect(),
+            portrait,
+        })
+    }
+}
+
+fn take_better(best: &mut Option<Decoded>, new: Option<Decoded>) {
+    let Some(new) = new else { return };
+    let rank =
+        |d: &Decoded| (d.mrz.valid(), -(d.mrz.errors.len() as i32), -(d.corrections.len() as i32), d.mean);
+    if best.as_ref().is_none_or(|b| rank(&new) > rank(b)) {
+        *best = Some(new);
+    }
+}
+
+fn ms(started: Instant) -> f64 {
+    (started.elapsed().as_secs_f64() * 1e4).round() / 10.0
+}
+
+/// The region of a value on its page.
+pub(crate) fn place(sides: &[SideReading], side: Side, quad: &Quad) -> Option<[f32; 4]> {
+    sides.iter().find(|s| s.side == side).map(|s| region(quad, &s.page.image))
+}
+
+/// Kinds whose documents must carry an MRZ on the side that shows the portrait or the title.
+pub(crate) fn must_carry_mrz(kind: DocumentKind) -> bool {
+    matches!(kind, DocumentKind::Passport | DocumentKind::Visa)
+}

@@ -1,0 +1,124 @@
+//! Reads one text line with a CTC net (PP-OCR recognition), keeping where each character stands and how sure it is.
+
+use imaging::{Quad, RgbImage};
+use inference::{Net, RunError, Tensor};
+
+use crate::geometry::{height, width};
+
+/// Height of the net's input, pixels.
+const HEIGHT: u32 = 48;
+/// Widths are rounded up to this, so that few input shapes occur.
+const WIDTH_STEP: u32 = 32;
+/// Longest input; longer lines are squeezed.
+const MOST_WIDTH: u32 = 1600;
+
+/// One character of a line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Glyph {
+    pub(crate) ch: char,
+    /// Centre along the line, 0 to 1.
+    pub(crate) at: f32,
+    /// Probability the net gave it.
+    pub(crate) p: f32,
+}
+
+/// The characters the net knows, by class; class 0 is the CTC blank.
+pub(crate) struct Alphabet(Vec<char>);
+
+impl Alphabet {
+    /// From the `character` metadata of the model: one character a line; a space is the last class.
+    pub(crate) fn from_metadata(characters: &str) -> Self {
+        let mut chars = vec!['\0'];
+        chars.extend(characters.split('\n').filter_map(|line| line.chars().next()));
+        chars.push(' ');
+        Self(chars)
+    }
+
+    fn get(&self, class: usize) -> Option<char> {
+        self.0.get(class).copied()
+    }
+}
+
+/// A crop scaled to the net's input height: CHW floats in -1..1 and the used width.
+fn prepare(image: &RgbImage, quad: &Quad) -> Tensor {
+    let (w, h) = (width(quad).max(1.0), height(quad).max(1.0));
+    let wanted = ((w / h) * HEIGHT as f32).round().max(16.0) as u32;
+    let used = wanted.min(MOST_WIDTH);
+    let crop = imaging::warp_quad(image, quad, used, HEIGHT);
+    let padded = used.div_ceil(WIDTH_STEP).max(2) * WIDTH_STEP;
+    let plane = (padded * HEIGHT) as usize;
+    let mut data = vec![0.0f32; 3 * plane];
+    for (x, y, pixel) in crop.enumerate_pixels() {
+        let at = (y * padded + x) as usize;
+        for c in 0..3 {
+            data[c * plane + at] = f32::from(pixel[2 - c]) / 127.5 - 1.0;
+        }
+    }
+    Tensor { shape: vec![1, 3, HEIGHT as usize, padded as usize], data }
+}
+
+/// Reads one line. Positions are relative to the quad.
+pub(crate) fn recognise(
+    net: &dyn Net,
+    alphabet: &Alphabet,
+    image: &RgbImage,
+    quad: &Quad,
+) -> Result<Vec<Glyph>, RunError> {
+    let tensor = prepare(image, quad);
+    let padded = *tensor.shape.last().unwrap_or(&1) as f32;
+    let aspect = width(quad).max(1.0) / height(quad).max(1.0);
+    let used = (aspect * HEIGHT as f32).clamp(16.0, MOST_WIDTH as f32);
+    let out = net.run(&[tensor])?;
+    Ok(out.first().map(|t| greedy(t, alphabet, padded / used)).unwrap_or_default())
+}
+
+/// Best class a step, repeats and blanks removed.
+fn greedy(scores: &Tensor, alphabet: &Alphabet, stretch: f32) -> Vec<Glyph> {
+    let [_, steps, classes] = scores.shape[..] else { return Vec::new() };
+    let mut glyphs: Vec<Glyph> = Vec::new();
+    let mut last = 0;
+    for (step, row) in scores.data.chunks_exact(classes.max(1)).take(steps).enumerate() {
+        let (class, p) = row
+            .iter()
+            .copied()
+            .enumerate()
+            .fold((0, f32::MIN), |best, (i, v)| if v > best.1 { (i, v) } else { best });
+        let at = ((step as f32 + 0.5) / steps as f32 * stretch).min(1.0);
+        if class == last {
+            if class != 0
+                && let Some(glyph) = glyphs.last_mut()
+                && p > glyph.p
+            {
+                glyph.p = p;
+            }
+        } else if class != 0
+            && let Some(ch) = alphabet.get(class)
+        {
+            glyphs.push(Glyph { ch, at, p });
+        }
+        last = class;
+    }
+    glyphs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greedy_removes_repeats_and_blanks_and_keeps_the_best_probability() {
+        let alphabet = Alphabet::from_metadata("A\nB");
+        // blank, A, A, blank, A, B, space
+        let classes = [0, 1, 1, 0, 1, 2, 3];
+        let mut data = Vec::new();
+        for (i, &class) in classes.iter().enumerate() {
+            let mut row = [0.01; 4];
+            row[class] = 0.5 + 0.05 * i as f32;
+            data.extend(row);
+        }
+        let scores = Tensor { shape: vec![1, 7, 4], data };
+        let text: String = greedy(&scores, &alphabet, 1.0).iter().map(|g| g.ch).collect();
+        assert_eq!(text, "AAB ");
+        assert!((greedy(&scores, &alphabet, 1.0)[0].p - 0.6).abs() < 1e-6);
+    }
+}
