@@ -235,6 +235,8 @@ fn roles(format: Format, long: usize) -> Option<Vec<Vec<Role>>> {
         let mut at = check.at;
         if check.of == Some(Kind::DocumentNumber) && long > 0 {
             let field = layout.fields.iter().find(|f| f.kind == Kind::Optional)?;
+            // The filler in the digit's place counts as a character.
+            covered.push(check.at);
             covered.extend((0..long - 1).map(|i| (field.span.0, field.span.1 + i)));
             at = (field.span.0, field.span.1 + long - 1);
         }
@@ -429,6 +431,24 @@ fn states(fixed: Option<&str>, cost: &dyn Fn([u8; 3]) -> f32) -> Vec<Choice> {
         }
     }
     choices.push(Choice { symbols: free, cost: cost(free) + UNKNOWN_STATE });
+    // As it stands, whatever it is.
+    let mut raw = [FILLER; 3];
+    for i in 0..3 {
+        let at = |s: u8| {
+            let mut probe = raw;
+            if let Some(slot) = probe.get_mut(i) {
+                *slot = s;
+            }
+            cost(probe)
+        };
+        let best = (0..37u8).min_by(|a, b| at(*a).total_cmp(&at(*b))).unwrap_or(FILLER);
+        if let Some(slot) = raw.get_mut(i) {
+            *slot = best;
+        }
+    }
+    if raw != free {
+        choices.push(Choice { symbols: raw, cost: cost(raw) + UNKNOWN_STATE + 3.0 });
+    }
     choices
 }
 
