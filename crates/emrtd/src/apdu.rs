@@ -88,7 +88,9 @@ impl Command {
         let [cla, ins, p1, p2] = *header else { return None };
         let done = |data: &[u8], le: Option<usize>| Some(Self { cla, ins, p1, p2, data: data.to_vec(), le });
         let short = |b: u8| Some(if b == 0 { 256 } else { usize::from(b) });
-        let long = |a: u8, b: u8| Some(if (a, b) == (0, 0) { 65_536 } else { usize::from(u16::from_be_bytes([a, b])) });
+        let long = |a: u8, b: u8| {
+            Some(if (a, b) == (0, 0) { 65_536 } else { usize::from(u16::from_be_bytes([a, b])) })
+        };
         match *body {
             [] => done(&[], None),
             [le] => done(&[], short(le)),
@@ -156,7 +158,10 @@ mod tests {
     #[test]
     fn offsets_beyond_32_kib_use_the_odd_instruction() {
         assert_eq!(hex::encode(Command::read_binary(0x7FFF, 223).encode()), "00b07fffdf");
-        assert_eq!(hex::encode(Command::read_binary(0x8000, 223).encode()), "00b1000004540280 00e3".replace(' ', ""));
+        assert_eq!(
+            hex::encode(Command::read_binary(0x8000, 223).encode()),
+            "00b1000004540280 00e3".replace(' ', "")
+        );
     }
 
     proptest! {

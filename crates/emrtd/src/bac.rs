@@ -78,13 +78,22 @@ impl Bac {
     }
 
     /// Answers the chip's challenge; `None` when it is not eight bytes.
-    pub fn authenticate(digest: &[u8; 20], challenge: &[u8], entropy: &mut dyn Entropy) -> Option<(Self, Command)> {
+    pub fn authenticate(
+        digest: &[u8; 20],
+        challenge: &[u8],
+        entropy: &mut dyn Entropy,
+    ) -> Option<(Self, Command)> {
         let seed = digest.get(..16)?;
         let (mut ours, mut key) = ([0; 8], [0; 16]);
         entropy.fill(&mut ours);
         entropy.fill(&mut key);
-        let bac =
-            Self { enc: SUITE.derive(seed, 1), mac: SUITE.derive(seed, 2), ours, key, theirs: challenge.try_into().ok()? };
+        let bac = Self {
+            enc: SUITE.derive(seed, 1),
+            mac: SUITE.derive(seed, 2),
+            ours,
+            key,
+            theirs: challenge.try_into().ok()?,
+        };
         let plain = [&bac.ours[..], &bac.theirs, &bac.key].concat();
         let data = bac.seal(&plain)?;
         Some((bac, Command::new(0x82, 0, 0, &data, Some(40))))
@@ -126,7 +135,13 @@ impl Bac {
         let seed = digest.get(..16)?;
         let mut key = [0; 16];
         entropy.fill(&mut key);
-        let bac = Self { enc: SUITE.derive(seed, 1), mac: SUITE.derive(seed, 2), ours: challenge, key, theirs: ZERO };
+        let bac = Self {
+            enc: SUITE.derive(seed, 1),
+            mac: SUITE.derive(seed, 2),
+            ours: challenge,
+            key,
+            theirs: ZERO,
+        };
         let plain = bac.open(data)?;
         let (theirs, rest) = plain.split_at_checked(8)?;
         let (ours, their_key) = rest.split_at_checked(8)?;
@@ -139,7 +154,12 @@ impl Bac {
 }
 
 /// Keys from both halves (9.7.1), counter from both challenges (9.8.6.3).
-fn session(terminal: &[u8], chip: &[u8], chip_challenge: &[u8], terminal_challenge: &[u8]) -> Option<SecureMessaging> {
+fn session(
+    terminal: &[u8],
+    chip: &[u8],
+    chip_challenge: &[u8],
+    terminal_challenge: &[u8],
+) -> Option<SecureMessaging> {
     let seed: Vec<u8> = terminal.iter().zip(chip).map(|(a, b)| a ^ b).collect();
     let counter = [chip_challenge.get(4..)?, terminal_challenge.get(4..)?].concat();
     SecureMessaging::new(SUITE, SUITE.derive(&seed, 1), SUITE.derive(&seed, 2), counter)

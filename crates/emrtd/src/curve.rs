@@ -70,8 +70,8 @@ impl Modulus {
         // keep `value` only when the subtraction borrowed and there was no carry to lend
         let keep = (borrow & (1 ^ carry)).wrapping_neg();
         let mut out = [0; LIMBS];
-        for i in 0..self.n {
-            out[i] = (value[i] & keep) | (difference[i] & !keep);
+        for (to, (old, new)) in out.iter_mut().zip(value.iter().zip(&difference)).take(self.n) {
+            *to = (old & keep) | (new & !keep);
         }
         out
     }
@@ -91,18 +91,18 @@ impl Modulus {
     fn sub(&self, a: &Limbs, b: &Limbs) -> Limbs {
         let mut out = [0; LIMBS];
         let mut borrow = 0u64;
-        for i in 0..self.n {
-            let (d, b1) = a[i].overflowing_sub(b[i]);
+        for (to, (x, y)) in out.iter_mut().zip(a.iter().zip(b)).take(self.n) {
+            let (d, b1) = x.overflowing_sub(*y);
             let (d, b2) = d.overflowing_sub(borrow);
-            out[i] = d;
+            *to = d;
             borrow = u64::from(b1 | b2);
         }
         let mask = borrow.wrapping_neg();
         let mut carry = 0u64;
-        for i in 0..self.n {
-            let (s, c1) = out[i].overflowing_add(self.m[i] & mask);
+        for (to, modulus) in out.iter_mut().zip(&self.m).take(self.n) {
+            let (s, c1) = to.overflowing_add(modulus & mask);
             let (s, c2) = s.overflowing_add(carry);
-            out[i] = s;
+            *to = s;
             carry = u64::from(c1 | c2);
         }
         out

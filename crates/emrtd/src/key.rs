@@ -151,7 +151,7 @@ pub fn ecdsa_der(signature: &[u8]) -> Option<(BigUint, BigUint)> {
 
 /// Reads (r, s) from the plain form r ‖ s (BSI TR-03111 5.2.1).
 pub fn ecdsa_plain(signature: &[u8]) -> Option<(BigUint, BigUint)> {
-    if signature.is_empty() || signature.len() % 2 != 0 {
+    if signature.is_empty() || !signature.len().is_multiple_of(2) {
         return None;
     }
     let (r, s) = signature.split_at(signature.len() / 2);

@@ -209,7 +209,7 @@ mod tests {
 
         #[test]
         fn any_face_record_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = crate::lds::face::parse(&[b"FAC\0010\0", bytes.as_slice()].concat());
+            let _ = crate::lds::face::parse(&[b"FAC\x00010\x00", bytes.as_slice()].concat());
         }
     }
 }

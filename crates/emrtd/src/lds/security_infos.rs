@@ -82,6 +82,8 @@ pub struct ChipAuthenticationOffer {
     pub key: PublicKey,
     /// Its id when there are several.
     pub key_id: Option<Vec<u8>>,
+    /// No info names the protocol; it was inferred from a key alone.
+    pub inferred: bool,
 }
 
 impl SecurityInfos {
@@ -140,6 +142,7 @@ impl SecurityInfos {
                     protocol: protocol.clone(),
                     key: key.clone(),
                     key_id: key_id.clone(),
+                    inferred: false,
                 });
             }
         }
@@ -153,6 +156,7 @@ impl SecurityInfos {
                     protocol: Oid::new(protocol),
                     key: key.clone(),
                     key_id: key_id.map(<[u8]>::to_vec),
+                    inferred: true,
                 });
             }
         }
