@@ -106,6 +106,19 @@ impl Gray {
         (self.drawn(width as usize, height as usize, |x, y| turn.back(x, y)), turn)
     }
 
+    /// A part, cut to the picture.
+    pub(crate) fn cropped(&self, x0: usize, y0: usize, x1: usize, y1: usize) -> Self {
+        let (x1, y1) = (x1.min(self.width), y1.min(self.height));
+        let (x0, y0) = (x0.min(x1), y0.min(y1));
+        let mut pixels = Vec::with_capacity((x1 - x0) * (y1 - y0));
+        for y in y0..y1 {
+            pixels.extend_from_slice(
+                self.pixels.get(y * self.width + x0..y * self.width + x1).unwrap_or_default(),
+            );
+        }
+        Self { width: x1 - x0, height: y1 - y0, pixels }
+    }
+
     /// Greys spread so that the darkest and lightest hundredth become black and white.
     pub(crate) fn stretched(&self) -> Self {
         let mut counts = [0_usize; 256];
