@@ -13,11 +13,13 @@ pub mod import;
 pub mod index;
 pub mod lists;
 mod model;
+pub mod monitor;
 pub mod ofac;
 pub mod profile;
 pub mod score;
 mod screen;
 mod search;
+pub mod yente;
 
 pub use countries::code as country_code;
 pub use dates::{DateRange, DateRelation};

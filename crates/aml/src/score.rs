@@ -80,10 +80,10 @@ impl Default for Weights {
             initial: 0.6,
             joined: 0.95,
             imperfect: 1.5,
-            extra_query: 0.26,
-            extra_listed: 0.5,
+            extra_query: 0.29,
+            extra_listed: 0.78,
             contradiction: 2.0,
-            flat: 0.3,
+            flat: 0.24,
             lonely: 0.72,
             half_substance: 1.6,
             most_information: 8.5,
@@ -370,4 +370,4 @@ fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &
 
 /// The raw score at which one in a hundred applicants who are on no list is alerted by name alone, on
 /// lists of the size of OFAC and UN together; measured by `examples/fit.rs`.
-pub const ALERT_AT: f32 = 0.60;
+pub const ALERT_AT: f32 = 0.53;

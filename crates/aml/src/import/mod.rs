@@ -4,7 +4,10 @@
 //! than one entry (or one file of additions) in memory. XML is read without a DTD:
 //! a document type declaration is refused. Files over [`MAX_FILE_BYTES`] are refused.
 
+mod lines;
 mod ofac_csv;
+mod tables;
+mod trees;
 mod un_xml;
 pub(crate) mod xml;
 
@@ -25,11 +28,50 @@ pub enum Format {
     OfacCsv,
     /// The consolidated list of the UN Security Council.
     UnXml,
+    /// OFAC's advanced XML (`sdn_advanced.xml`, `cons_advanced.xml`).
+    OfacXml,
+    /// The EU's financial sanctions, XML 1.1.
+    EuXml,
+    /// The EU's financial sanctions, CSV 1.1.
+    EuCsv,
+    /// The UK Sanctions List, CSV.
+    UkCsv,
+    /// The UK Sanctions List, XML.
+    UkXml,
+    /// The US Denied Persons List, tab-separated.
+    BisDpl,
+    /// The US Consolidated Screening List, CSV.
+    UsCsl,
+    /// OpenSanctions `targets.simple.csv`.
+    OsSimple,
+    /// OpenSanctions `entities.ftm.json`, or its delta files.
+    OsFtm,
+    /// OpenSanctions `targets.nested.json`.
+    OsNested,
+    /// Senzing JSON lines, as OpenSanctions publishes them.
+    Senzing,
+    /// The operator's own list: `id, schema, name, aliases, birth_date, countries, gender, identifiers, topics, notes`.
+    Csv,
 }
 
 impl Format {
     /// Every format, for help texts.
-    pub const ALL: [Self; 2] = [Self::OfacCsv, Self::UnXml];
+    pub const ALL: [Self; 14] = [
+        Self::OfacCsv,
+        Self::UnXml,
+        Self::OfacXml,
+        Self::EuXml,
+        Self::EuCsv,
+        Self::UkCsv,
+        Self::UkXml,
+        Self::BisDpl,
+        Self::UsCsl,
+        Self::OsSimple,
+        Self::OsFtm,
+        Self::OsNested,
+        Self::Senzing,
+        Self::Csv,
+    ];
 
     /// The name used on the command line and in manifests.
     #[must_use]
@@ -37,6 +79,18 @@ impl Format {
         match self {
             Self::OfacCsv => "ofac-csv",
             Self::UnXml => "un-xml",
+            Self::OfacXml => "ofac-xml",
+            Self::EuXml => "eu-xml",
+            Self::EuCsv => "eu-csv",
+            Self::UkCsv => "uk-csv",
+            Self::UkXml => "uk-xml",
+            Self::BisDpl => "bis-dpl",
+            Self::UsCsl => "us-csl",
+            Self::OsSimple => "os-simple",
+            Self::OsFtm => "os-ftm",
+            Self::OsNested => "os-nested",
+            Self::Senzing => "senzing",
+            Self::Csv => "csv",
         }
     }
 
@@ -52,6 +106,18 @@ impl Format {
         match self {
             Self::OfacCsv => "ofac",
             Self::UnXml => "un",
+            Self::OfacXml => "ofac",
+            Self::EuXml => "eu",
+            Self::EuCsv => "eu",
+            Self::UkCsv => "uk",
+            Self::UkXml => "uk",
+            Self::BisDpl => "bis",
+            Self::UsCsl => "csl",
+            Self::OsSimple => "os",
+            Self::OsFtm => "os",
+            Self::OsNested => "os",
+            Self::Senzing => "senzing",
+            Self::Csv => "csv",
         }
     }
 }
@@ -124,6 +190,17 @@ pub fn import(format: Format, path: &Path, sink: &mut dyn FnMut(Entity)) -> Resu
     let published_at = match format {
         Format::OfacCsv => ofac_csv::import(path, &mut emit)?,
         Format::UnXml => un_xml::import(path, &mut emit)?,
+        Format::OfacXml => trees::ofac_advanced(path, &mut emit)?,
+        Format::EuXml => trees::eu_xml(path, &mut emit)?,
+        Format::EuCsv => tables::eu_csv(path, &mut emit)?,
+        Format::UkCsv => tables::uk_csv(path, &mut emit)?,
+        Format::UkXml => trees::uk_xml(path, &mut emit)?,
+        Format::BisDpl => tables::bis(path, &mut emit)?,
+        Format::UsCsl => tables::csl(path, &mut emit)?,
+        Format::OsSimple => tables::simple(path, &mut emit)?,
+        Format::OsFtm | Format::OsNested => lines::ftm(path, format, &mut emit)?,
+        Format::Senzing => lines::senzing(path, &mut emit)?,
+        Format::Csv => tables::operator(path, &mut emit)?,
     };
     summary.skipped = skipped;
     summary.published_at = published_at;
@@ -138,4 +215,12 @@ pub(crate) fn open(path: &Path) -> Result<std::io::BufReader<fs_err::File>, Impo
         return Err(ImportError::TooLarge { path: path.to_owned() });
     }
     Ok(std::io::BufReader::with_capacity(1 << 18, file))
+}
+
+/// UTF-8, or Latin-1 where it is not.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
+    }
 }

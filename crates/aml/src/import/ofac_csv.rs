@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{ImportError, open};
+use super::{ImportError, open, text_of};
 use crate::model::{CountryLink, Entity, NameKind, Schema};
 
 /// Rows of the additional files, by entry number.
@@ -200,12 +200,4 @@ fn for_each_row(path: &Path, least: usize, sink: &mut dyn FnMut(Vec<String>)) ->
         return Err(bad(format!("{wrong} of {} rows have no entry number", good + wrong)));
     }
     Ok(())
-}
-
-/// UTF-8, or Latin-1 where it is not.
-fn text_of(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|&b| char::from(b)).collect(),
-    }
 }
