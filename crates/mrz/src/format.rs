@@ -393,8 +393,8 @@ mod tests {
             let mut covered: Vec<Vec<bool>> = layout.lengths.iter().map(|n| vec![false; *n]).collect();
             for field in layout.fields {
                 let (line, start, len) = field.span;
-                for at in start..start + len {
-                    assert!(!std::mem::replace(&mut covered[line][at], true), "{format:?} {field:?}");
+                for (at, slot) in covered[line].iter_mut().enumerate().skip(start).take(len) {
+                    assert!(!std::mem::replace(slot, true), "{format:?} {field:?} {at}");
                 }
             }
             assert!(covered.iter().flatten().all(|c| *c), "{format:?}");

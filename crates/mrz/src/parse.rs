@@ -423,3 +423,81 @@ fn read_names(
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ParseError, Sex, clean, parse};
+    use crate::date::Today;
+    use crate::format::{Format, Kind};
+
+    const TODAY: Today = Today::new(2026, 11, 23);
+
+    /// Doc 9303-4 appendix A.
+    #[test]
+    fn the_passport_of_the_standard_is_read() {
+        let mrz = parse(&["P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"], TODAY)
+            .expect("TD3");
+        assert!(mrz.valid(), "{:?}", mrz.errors);
+        assert_eq!((mrz.format, mrz.sex), (Format::Td3, Some(Sex::Female)));
+        assert_eq!((mrz.names.surname.as_str(), mrz.names.given_names.as_str()), ("ERIKSSON", "ANNA MARIA"));
+        assert_eq!(mrz.birth_date.as_ref().and_then(|d| d.date).and_then(|d| d.iso()).as_deref(), Some("1974-08-12"));
+        assert_eq!(mrz.key().as_deref(), Some("L898902C3674081221204159"));
+        assert_eq!(mrz.block().personal_number, "ZE184226B");
+    }
+
+    /// Doc 9303-5 §4.2.2.1 note j; the zone of a Belgian specimen.
+    #[test]
+    fn a_long_document_number_runs_on_into_the_optional_data() {
+        let mrz = parse(
+            &["IDBEL000590240<6013<<<<<<<<<<<", "8512017F1311048BEL851201002007", "REINARTZ<<ULRIKE<KATIA<E<<<<<<"],
+            TODAY,
+        )
+        .expect("TD1");
+        assert!(mrz.valid(), "{:?}", mrz.errors);
+        assert_eq!((mrz.document_number.as_str(), mrz.optional.as_str()), ("000590240601", ""));
+        assert_eq!(mrz.digit(Some(Kind::DocumentNumber)), Some('3'));
+    }
+
+    #[test]
+    fn a_german_card_has_no_sex_and_a_code_of_one_letter() {
+        let mrz = parse(
+            &["IDD<<T220001293<<<<<<<<<<<<<<<", "6408125<2010315D<<<<<<<<<<<<<4", "MUSTERMANN<<ERIKA<<<<<<<<<<<<<"],
+            TODAY,
+        )
+        .expect("TD1");
+        assert!(mrz.valid() && mrz.warnings.is_empty());
+        assert_eq!(mrz.sex, Some(Sex::Unspecified));
+        assert_eq!((mrz.issuing_state_alpha3(), mrz.nationality_alpha3()), ("DEU", "DEU"));
+    }
+
+    #[test]
+    fn cut_off_names_unknown_dates_and_lone_names_are_told() {
+        let mrz = parse(
+            &["I<PRT007666667<ZZ00<<<<<<<<<<<", "8303143M3405293PRT<<<<<<<<<<<4", "CACADOR<DE<ARAUJO<<ANDRE<ESTEV"],
+            TODAY,
+        )
+        .expect("TD1");
+        assert!(mrz.valid() && mrz.names.truncated);
+        assert_eq!(mrz.document_number, "007666667ZZ0");
+        let lone = parse(&["P<UTOARKFREITH<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<", "L898902C36UTO74<<<<2F1204159ZE184226B<<<<<10"], TODAY)
+            .expect("TD3");
+        assert!(!lone.names.separated && lone.names.given_names.is_empty());
+        let birth = lone.birth_date.as_ref().and_then(|d| d.date).expect("a date with unknown parts");
+        assert_eq!((birth.year, birth.month, birth.day), (Some(1974), None, None));
+    }
+
+    #[test]
+    fn a_french_licence_is_one_line() {
+        let mrz = parse(&["D1FRA13AA000026181231MARTIN<<9"], TODAY).expect("one line of 30");
+        assert!(mrz.valid(), "{:?}", mrz.errors);
+        assert_eq!((mrz.document_number.as_str(), mrz.names.surname.as_str()), ("13AA00002", "MARTIN"));
+    }
+
+    #[test]
+    fn what_is_no_zone_is_refused() {
+        assert_eq!(parse::<&str>(&[], TODAY), Err(ParseError::Shape { lengths: vec![] }));
+        assert!(matches!(parse(&["HELLO"], TODAY), Err(ParseError::Shape { .. })));
+        assert_eq!(parse(&["P<UTOÉ"], TODAY), Err(ParseError::ForeignCharacter { line: 0, pos: 5 }));
+        assert_eq!(clean(" p<uto « x "), "P<UTO<<X");
+    }
+}

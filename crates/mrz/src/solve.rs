@@ -167,12 +167,8 @@ pub(crate) fn solve(format: Format, evidence: &[Vec<Costs>], long: usize) -> Vec
                             }
                             own = 10;
                         }
-                        Some(Digit::Composite) => {
-                            if u32::from(*symbol) != composite {
-                                price += FAIL;
-                            }
-                        }
-                        None => {}
+                        Some(Digit::Composite) if u32::from(*symbol) != composite => price += FAIL,
+                        Some(Digit::Composite) | None => {}
                     }
                     if let Some(weight) = role.composite {
                         composite = (composite + weight * worth(*symbol)) % 10;
