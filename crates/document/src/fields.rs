@@ -385,8 +385,11 @@ mod tests {
     fn line(text: &str, x: f32, y: f32, h: f32) -> Line {
         let n = text.chars().count() as f32;
         let w = n * h * 0.5;
-        let glyphs =
-            text.chars().enumerate().map(|(i, ch)| Glyph { ch, at: (i as f32 + 0.5) / n, p: 0.99 }).collect();
+        let glyphs = text
+            .chars()
+            .enumerate()
+            .map(|(i, ch)| Glyph { ch, at: (i as f32 + 0.5) / n, p: 0.99, or: ['\0'; 4] })
+            .collect();
         Line { quad: [point(x, y), point(x + w, y), point(x + w, y + h), point(x, y + h)], glyphs }
     }
 

@@ -11,6 +11,8 @@ use crate::geometry::{convex_hull, distance, height, point, polygon_area, width}
 
 /// Long side of the picture the search runs on.
 const SEARCH_SIDE: u32 = 360;
+/// Of the 60 points along a side, those that must lie on one straight edge.
+const LEAST_HITS: usize = 24;
 /// Least share of the picture a document must cover.
 const LEAST_SHARE: f32 = 0.08;
 
@@ -285,6 +287,7 @@ fn refine(grey: &imaging::GrayImage, rough: &Quad) -> Option<Quad> {
         f32::from(grey.get_pixel(x, y)[0])
     };
     let mut lines = Vec::with_capacity(4);
+    let mut unsupported = 0;
     for i in 0..4 {
         let (a, b) = (rough[i], rough[(i + 1) % 4]);
         let length = distance(a, b);
@@ -316,7 +319,13 @@ fn refine(grey: &imaging::GrayImage, rough: &Quad) -> Option<Quad> {
                 hits.push((t * length, s as f32));
             }
         }
-        lines.push((a, u, n, fit_line(&hits)));
+        let line = fit_line(&hits);
+        unsupported += usize::from(line.is_none());
+        lines.push((a, u, n, line.unwrap_or((0.0, 0.0))));
+    }
+    // One side may run through a shadow or a hand; a shape without straight edges is no card.
+    if unsupported > 1 {
+        return None;
     }
     let mut corners = [point(0.0, 0.0); 4];
     for i in 0..4 {
@@ -336,8 +345,8 @@ fn refine(grey: &imaging::GrayImage, rough: &Quad) -> Option<Quad> {
     Some(corners)
 }
 
-/// Offset along a side as a line `m·t + c`, by the pair of hits most others agree with; the side as it was when few agree.
-fn fit_line(hits: &[(f32, f32)]) -> (f32, f32) {
+/// Offset along a side as a line `m·t + c`, by the pair of hits most others agree with; `None` when few do.
+fn fit_line(hits: &[(f32, f32)]) -> Option<(f32, f32)> {
     let mut best = (0usize, 0.0, 0.0);
     for (i, a) in hits.iter().enumerate().step_by(2) {
         for b in hits.iter().skip(i + 8).step_by(3) {
@@ -349,8 +358,8 @@ fn fit_line(hits: &[(f32, f32)]) -> (f32, f32) {
             }
         }
     }
-    if best.0 < 18 {
-        return (0.0, 0.0);
+    if best.0 < LEAST_HITS {
+        return None;
     }
     // Least squares over those that agree.
     let inliers: Vec<&(f32, f32)> =
@@ -363,7 +372,7 @@ fn fit_line(hits: &[(f32, f32)]) -> (f32, f32) {
         den += (t - mt) * (t - mt);
     }
     let m = num / den;
-    (m, ms - m * mt)
+    Some((m, ms - m * mt))
 }
 
 /// Clockwise from the corner nearest the top-left.
@@ -377,7 +386,7 @@ fn order(quad: Quad) -> Quad {
     std::array::from_fn(|i| q[(first + i) % 4])
 }
 
-/// Convex, with corners of 50° to 130° and opposite sides no more than twice one another.
+/// Convex, with corners of 60° to 120° and opposite sides no more than twice one another.
 fn well_formed(q: &Quad) -> bool {
     let corner = |i: usize| {
         let (a, b, c) = (q[(i + 3) % 4], q[i], q[(i + 1) % 4]);
@@ -385,7 +394,7 @@ fn well_formed(q: &Quad) -> bool {
         (u.0 * v.0 + u.1 * v.1) / (u.0.hypot(u.1) * v.0.hypot(v.1)).max(1e-6)
     };
     let ratio = |a: f32, b: f32| a.max(b) / a.min(b).max(1e-3);
-    (0..4).all(|i| corner(i).abs() < 0.643)
+    (0..4).all(|i| corner(i).abs() < 0.5)
         && ratio(distance(q[0], q[1]), distance(q[3], q[2])) < 2.0
         && ratio(distance(q[0], q[3]), distance(q[1], q[2])) < 2.0
 }

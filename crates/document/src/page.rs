@@ -51,6 +51,14 @@ impl Page {
         Self { image: imaging::fit_within(photo, WORK_SIDE), quad: None, inside: None, boxes: Vec::new() }
     }
 
+    /// Whether the outline runs along the edge of the photo: a scan that fills its frame, or a card that is cut.
+    pub(crate) fn touches_frame(&self, photo: &RgbImage) -> bool {
+        let (w, h) = (photo.width() as f32, photo.height() as f32);
+        let near = 0.015 * w.max(h);
+        self.quad
+            .is_some_and(|q| q.iter().any(|p| p.x < near || p.y < near || p.x > w - near || p.y > h - near))
+    }
+
     /// Finds the text boxes and turns the page so that most text runs left to right (or upside down).
     pub(crate) fn find_text(&mut self, net: &dyn Net, long_side: u32) -> Result<(), RunError> {
         self.boxes = detect(net, &self.image, long_side)?;

@@ -120,12 +120,35 @@ impl Reader {
         options: &Options,
     ) -> Result<Record, ReadError> {
         let mut timing = BTreeMap::new();
-        let mut sides = vec![self.read_side(Side::Front, &front.pixels, options, &mut timing)?];
-        if let Some(back) = back {
-            sides.push(self.read_side(Side::Back, &back.pixels, options, &mut timing)?);
+        let photos: Vec<(Side, &RgbImage)> = [(Side::Front, Some(front)), (Side::Back, back)]
+            .into_iter()
+            .filter_map(|(s, p)| Some((s, &p?.pixels)))
+            .collect();
+        let mut sides = Vec::with_capacity(photos.len());
+        for (side, photo) in &photos {
+            let mut reading = self.read_side(*side, photo, false, options, &mut timing)?;
+            if reading.page.touches_frame(photo) && reading.mrz.as_ref().is_none_or(|d| !d.valid) {
+                // An outline along the picture's own edge may have cut the zone off.
+                let again = self.read_side(*side, photo, true, options, &mut timing)?;
+                if again.mrz.is_some() || (reading.mrz.is_none() && again.lines.len() > reading.lines.len()) {
+                    reading = again;
+                }
+            }
+            sides.push(reading);
         }
+        let flattened = sides.iter().any(|s| s.page.quad.is_some());
         let started = Instant::now();
-        let record = self.assemble(sides, options, &mut timing)?;
+        let record = match self.assemble(sides, options, &mut timing) {
+            Err(ReadError::NotADocument) if flattened => {
+                // The outlines may have been something else than the document.
+                let mut sides = Vec::with_capacity(photos.len());
+                for (side, photo) in &photos {
+                    sides.push(self.read_side(*side, photo, true, options, &mut timing)?);
+                }
+                self.assemble(sides, options, &mut timing)
+            }
+            other => other,
+        }?;
         *timing.entry("fields").or_default() += ms(started);
         Ok(Record { timing_ms: timing, ..record })
     }
@@ -134,13 +157,14 @@ impl Reader {
         &self,
         side: Side,
         photo: &RgbImage,
+        whole: bool,
         options: &Options,
         timing: &mut BTreeMap<&'static str, f64>,
     ) -> Result<SideReading, ReadError> {
         let mut stage =
             |name: &'static str, started: Instant| *timing.entry(name).or_default() += ms(started);
         let started = Instant::now();
-        let mut page = Page::flatten(photo);
+        let mut page = if whole { Page::whole(photo) } else { Page::flatten(photo) };
         stage("outline", started);
 
         let started = Instant::now();
@@ -196,7 +220,7 @@ impl Reader {
         for zone in &zones {
             take_better(&mut best, self.best_reading(page, zone, today)?);
         }
-        if best.as_ref().is_none_or(|b| !b.mrz.valid()) {
+        if best.as_ref().is_none_or(|b| !b.valid) {
             take_better(&mut best, self.scan(page, today)?);
         }
         let Some(decoded) = best else { return Ok(None) };
@@ -234,28 +258,34 @@ impl Reader {
         Ok(best)
     }
 
-    /// A zone as first seen; when its digits do not hold, other crops of the same lines.
+    /// A zone as first seen; where that leaves any doubt, the reading on which most crops of the same lines agree.
     fn best_reading(
         &self,
         page: &Page,
         zone: &Zone,
         today: jiff::civil::Date,
     ) -> Result<Option<Decoded>, ReadError> {
-        let mut best = mrz_zone::decode(zone, today);
-        for (tall, wide, shift) in
-            [(0.08, 0.0, 0.0), (-0.06, 0.004, 0.0), (0.0, 0.012, 0.06), (0.0, -0.004, -0.06)]
-        {
-            if best.as_ref().is_some_and(|b| b.mrz.valid() && b.corrections.is_empty()) {
-                break;
-            }
+        let first = mrz_zone::decode(zone, today);
+        if first.as_ref().is_some_and(|d| d.valid && d.corrections.is_empty() && d.least > 0.9) {
+            return Ok(first);
+        }
+        let mut readings: Vec<Decoded> = first.into_iter().collect();
+        for (tall, wide, shift) in [
+            (0.08, 0.0, 0.0),
+            (-0.06, 0.004, 0.0),
+            (0.02, 0.012, 0.05),
+            (0.0, -0.004, -0.05),
+            (0.15, 0.008, 0.0),
+            (-0.1, 0.0, 0.03),
+        ] {
             let mut strips = Vec::with_capacity(zone.strips.len());
             for strip in &zone.strips {
                 let quad = mrz_zone::jittered(&strip.quad, tall, wide, shift);
                 strips.push(mrz_zone::read_strip(self.mrz_net.as_ref(), &page.image, &quad)?);
             }
-            take_better(&mut best, mrz_zone::decode(&Zone { strips }, today));
+            readings.extend(mrz_zone::decode(&Zone { strips }, today));
         }
-        Ok(best)
+        Ok(mrz_zone::vote(readings))
     }
 
     fn assemble(
@@ -276,7 +306,7 @@ impl Reader {
         let decoded = sides
             .iter()
             .filter_map(|s| s.mrz.as_ref().map(|d| (s.side, d)))
-            .max_by_key(|(_, d)| (d.mrz.valid(), std::cmp::Reverse(d.mrz.errors.len())));
+            .max_by_key(|(_, d)| (d.valid, std::cmp::Reverse(d.mrz.errors.len())));
         let aamva = sides.iter().find_map(|s| s.aamva.as_ref());
 
         let title = titles::kind(&texts);

@@ -174,8 +174,11 @@ mod tests {
 
     fn line(text: &str, x: f32, y: f32) -> Line {
         let n = text.chars().count() as f32;
-        let glyphs =
-            text.chars().enumerate().map(|(i, ch)| Glyph { ch, at: (i as f32 + 0.5) / n, p: 0.99 }).collect();
+        let glyphs = text
+            .chars()
+            .enumerate()
+            .map(|(i, ch)| Glyph { ch, at: (i as f32 + 0.5) / n, p: 0.99, or: ['\0'; 4] })
+            .collect();
         Line {
             quad: [point(x, y), point(x + 10.0 * n, y), point(x + 10.0 * n, y + 20.0), point(x, y + 20.0)],
             glyphs,

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_slice_keeps_its_place_on_the_line() {
-        let glyphs = (0..10).map(|i| Glyph { ch: 'A', at: 0.05 + 0.1 * i as f32, p: 1.0 }).collect();
+        let glyphs =
+            (0..10).map(|i| Glyph { ch: 'A', at: 0.05 + 0.1 * i as f32, p: 1.0, or: ['\0'; 4] }).collect();
         let line = Line { quad: bar(0.0, 100.0, 0.0, 10.0), glyphs };
         let part = line.slice(5..8).expect("three glyphs");
         assert!((part.quad[0].x - 50.0).abs() < 0.1 && (part.quad[1].x - 80.0).abs() < 0.1);

@@ -20,7 +20,14 @@ pub(crate) struct Glyph {
     pub(crate) at: f32,
     /// Probability the net gave it.
     pub(crate) p: f32,
+    /// What else it could be, likeliest first; `\0` where there is nothing.
+    pub(crate) or: [char; ALTERNATIVES],
 }
+
+/// Alternatives kept of each character.
+pub(crate) const ALTERNATIVES: usize = 4;
+/// Least probability of an alternative.
+const LEAST_ALTERNATIVE: f32 = 2e-4;
 
 /// The characters the net knows, by class; class 0 is the CTC blank.
 pub(crate) struct Alphabet(Vec<char>);
@@ -90,15 +97,27 @@ fn greedy(scores: &Tensor, alphabet: &Alphabet, stretch: f32) -> Vec<Glyph> {
                 && p > glyph.p
             {
                 glyph.p = p;
+                glyph.or = alternatives(row, class, alphabet);
             }
         } else if class != 0
             && let Some(ch) = alphabet.get(class)
         {
-            glyphs.push(Glyph { ch, at, p });
+            glyphs.push(Glyph { ch, at, p, or: alternatives(row, class, alphabet) });
         }
         last = class;
     }
     glyphs
+}
+
+fn alternatives(row: &[f32], taken: usize, alphabet: &Alphabet) -> [char; ALTERNATIVES] {
+    let mut best = [(0usize, LEAST_ALTERNATIVE); ALTERNATIVES];
+    for (class, &p) in row.iter().enumerate().skip(1) {
+        if class != taken && p > best[ALTERNATIVES - 1].1 {
+            best[ALTERNATIVES - 1] = (class, p);
+            best.sort_by(|a, b| b.1.total_cmp(&a.1));
+        }
+    }
+    best.map(|(class, _)| if class == 0 { '\0' } else { alphabet.get(class).unwrap_or('\0') })
 }
 
 #[cfg(test)]
