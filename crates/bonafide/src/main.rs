@@ -40,6 +40,10 @@ enum Command {
     Liveness(cmd::liveness::Args),
     /// Estimate age from faces.
     Age(cmd::age::Args),
+    /// Read identity documents.
+    Document(cmd::document::Args),
+    /// Check a document template, and what it finds on pictures.
+    Template(cmd::template::Args),
     /// Show the version of this build.
     Version(cmd::version::Args),
 }
@@ -57,6 +61,8 @@ fn main() -> std::process::ExitCode {
         Command::Face(args) => cmd::face::run(&args),
         Command::Liveness(args) => cmd::liveness::run(&args),
         Command::Age(args) => cmd::age::run(&args),
+        Command::Document(args) => cmd::document::run(&args),
+        Command::Template(args) => cmd::template::run(&args),
         Command::Version(args) => cmd::version::run(&args),
     };
     match result {

@@ -1,0 +1,180 @@
+//! `bonafide document read` — reads identity documents from pictures on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Read one document, or every picture of a folder as a document of its own.
+    Read {
+        /// Picture of the front: JPEG, PNG, WebP, TIFF or PDF.
+        #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+        front: Option<PathBuf>,
+        /// Picture of the back.
+        #[arg(long, conflicts_with = "batch")]
+        back: Option<PathBuf>,
+        /// A folder: every picture in it and below, one line of JSON each.
+        #[arg(long, value_name = "DIR")]
+        batch: Option<PathBuf>,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+        /// Judge on this day instead of today (YYYY-MM-DD).
+        #[arg(long, value_name = "DAY")]
+        today: Option<jiff::civil::Date>,
+        /// Further templates (`*.toml`).
+        #[arg(long, value_name = "DIR")]
+        templates: Option<PathBuf>,
+        /// Folder of models.
+        #[arg(long, value_name = "DIR")]
+        models: Option<PathBuf>,
+        /// Specimens of issuing authorities raise no signal.
+        #[arg(long)]
+        allow_specimens: bool,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Action::Read { front, back, batch, json, today, templates, models, allow_specimens } = &args.action;
+    let reader = open(models.as_deref(), templates.as_deref())?;
+    let options = document::Options {
+        specimens_allowed: *allow_specimens,
+        ..document::Options::on(today.unwrap_or_else(self::today))
+    };
+    if let Some(dir) = batch {
+        let mut files = Vec::new();
+        pictures(dir, &mut files)?;
+        files.sort();
+        for file in files {
+            let name = file.strip_prefix(dir).unwrap_or(&file).to_string_lossy().into_owned();
+            let value = match read(&reader, &file, None, &options) {
+                Ok(record) => line(&name, &record)?,
+                Err(error) => failure(&name, &error),
+            };
+            super::print_json(&value)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(front) = front else { anyhow::bail!("name a picture or --batch DIR") };
+    let name = front.to_string_lossy().into_owned();
+    match read(&reader, front, back.as_deref(), &options) {
+        Ok(record) if *json => super::print_json(&line(&name, &record)?)?,
+        Ok(record) => print(&record)?,
+        Err(error) => {
+            if *json {
+                super::print_json(&failure(&name, &error))?;
+            }
+            return Err(error);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The reader on the installed models, with an operator's templates beside the built-in ones.
+pub(crate) fn open(models: Option<&Path>, templates: Option<&Path>) -> anyhow::Result<document::Reader> {
+    let dir = models.map_or_else(inference::Models::default_dir, Path::to_path_buf);
+    let models =
+        inference::Models::open(&dir).with_context(|| format!("opening the models in {}", dir.display()))?;
+    let reader = document::Reader::open(&models)?;
+    if let Some(folder) = templates {
+        let mut catalogue = document::Catalogue::built_in();
+        catalogue
+            .add_folder(folder)
+            .map_err(|(path, error)| anyhow::Error::new(error).context(path.display().to_string()))?;
+        reader.set_catalogue(catalogue);
+    }
+    Ok(reader)
+}
+
+fn read(
+    reader: &document::Reader,
+    front: &Path,
+    back: Option<&Path>,
+    options: &document::Options,
+) -> anyhow::Result<document::Record> {
+    let open = |path: &Path| -> anyhow::Result<imaging::Picture> {
+        imaging::decode(&fs_err::read(path)?, &imaging::Limits::default())
+            .with_context(|| path.display().to_string())
+    };
+    let front = open(front)?;
+    let back = back.map(open).transpose()?;
+    Ok(reader.read(&front, back.as_ref(), options)?)
+}
+
+/// The record as one JSON object with the file's name.
+fn line(file: &str, record: &document::Record) -> anyhow::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(record)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("file".to_owned(), file.into());
+    }
+    Ok(value)
+}
+
+/// What a picture that gave no record prints: the documented code where there is one.
+fn failure(file: &str, error: &anyhow::Error) -> serde_json::Value {
+    let code = error.downcast_ref::<document::ReadError>().and_then(document::ReadError::code);
+    serde_json::json!({
+        "file": file,
+        "error": code.map_or_else(|| format!("{error:#}"), str::to_owned),
+        "identified_by": null, "document_type": null, "issuing_state": null,
+        "fields": {}, "mrz": null, "quality": {}, "signals": code.map(|c| vec![serde_json::json!({ "risk": c, "score": 1.0 })]).unwrap_or_default(),
+    })
+}
+
+fn print(record: &document::Record) -> anyhow::Result<()> {
+    let text = |v: &Option<String>| v.clone().unwrap_or_else(|| "unknown".to_owned());
+    super::print_line(&format!(
+        "{} of {}, identified by {:?}",
+        text(&record.document_type),
+        text(&record.issuing_state),
+        record.identified_by
+    ))?;
+    for (name, field) in &record.fields {
+        super::print_line(&format!(
+            "  {name:<20} {}  ({:?}, {:.2})",
+            field.value, field.source, field.confidence
+        ))?;
+    }
+    if let Some(mrz) = &record.mrz {
+        super::print_line(&format!("  {} {}", mrz.format, if mrz.valid { "valid" } else { "NOT valid" }))?;
+        for line in &mrz.lines {
+            super::print_line(&format!("    {line}"))?;
+        }
+    }
+    for signal in &record.signals {
+        super::print_line(&format!("  ! {} {:.2}", signal.risk, signal.score))?;
+    }
+    Ok(())
+}
+
+/// Every picture in a folder and below.
+pub(crate) fn pictures(dir: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs_err::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            pictures(&path, files)?;
+        } else if path.extension().and_then(|e| e.to_str()).is_some_and(|e| {
+            matches!(
+                e.to_ascii_lowercase().as_str(),
+                "jpg" | "jpeg" | "png" | "webp" | "tif" | "tiff" | "pdf"
+            )
+        }) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The day as this machine has it: the command line is the edge where time comes in.
+#[expect(clippy::disallowed_methods, reason = "the command line is the edge where time comes in")]
+pub(crate) fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
