@@ -24,45 +24,9 @@ pub(crate) fn numbers(a: &str, b: &str) -> Agreement {
     }
 }
 
-/// Letters with several admissible MRZ forms (ICAO Doc 9303-3 §6.A) that plain folding does not give.
-const FORMS: [(char, &[&str]); 12] = [
-    ('Ä', &["AE", "A"]),
-    ('Ö', &["OE", "O"]),
-    ('Ü', &["UE", "UXX", "U"]),
-    ('Å', &["AA", "A"]),
-    ('Ø', &["OE", "O"]),
-    ('Æ', &["AE"]),
-    ('Ñ', &["N", "NXX"]),
-    ('Œ', &["OE"]),
-    ('ß', &["SS"]),
-    ('Þ', &["TH"]),
-    ('Ð', &["D"]),
-    ('Ĳ', &["IJ"]),
-];
-
-/// Forms in which an MRZ may write a printed name; bounded.
+/// Forms in which a zone may write a printed name (ICAO Doc 9303-3 §6), spaces between parts.
 fn admissible(viz: &str) -> Vec<String> {
-    let mut forms = vec![String::new()];
-    for c in viz.chars().flat_map(char::to_uppercase) {
-        let composed = c;
-        let choices: Vec<String> = match FORMS.iter().find(|(letter, _)| *letter == composed) {
-            Some((_, list)) => list.iter().map(|s| (*s).to_owned()).collect(),
-            None if matches!(c, '\'' | '’' | '`' | '´' | '.' | ',') => vec![String::new()],
-            None => {
-                let folded = fold(&c.to_string());
-                vec![if folded.is_empty() { " ".to_owned() } else { folded }]
-            }
-        };
-        let mut next = Vec::with_capacity(forms.len() * choices.len());
-        for form in &forms {
-            for choice in &choices {
-                next.push(format!("{form}{choice}"));
-            }
-        }
-        next.truncate(64);
-        forms = next;
-    }
-    forms.into_iter().map(|f| f.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    names::icao::admissible_forms(viz).into_iter().map(|form| form.replace('<', " ").trim().to_owned()).collect()
 }
 
 /// Names: a printed name against the MRZ's form of it, which may be transliterated or cut off.

@@ -18,6 +18,8 @@ pub(crate) struct Found {
 struct Table {
     /// Folded phrase to field.
     phrases: HashMap<String, &'static str>,
+    /// Long phrases without their spaces, which recognisers drop.
+    squeezed: HashMap<String, &'static str>,
     /// Long phrases by word count, for fuzzy look-up.
     by_words: HashMap<usize, Vec<(String, &'static str)>>,
     most_words: usize,
@@ -29,6 +31,7 @@ fn table() -> &'static Table {
         let raw: HashMap<String, Vec<String>> = toml::from_str(include_str!("../data/labels.toml"))
             .expect("the table is part of the crate and tested");
         let mut phrases = HashMap::new();
+        let mut squeezed = HashMap::new();
         let mut by_words: HashMap<usize, Vec<(String, &'static str)>> = HashMap::new();
         let mut most_words = 1;
         let mut fields: Vec<_> = raw.into_iter().collect();
@@ -40,12 +43,13 @@ fn table() -> &'static Table {
                 let words = phrase.split(' ').count();
                 most_words = most_words.max(words);
                 if slips_allowed(phrase.len()) > 0 {
+                    squeezed.entry(phrase.replace(' ', "")).or_insert(field);
                     by_words.entry(words).or_default().push((phrase.clone(), field));
                 }
                 phrases.entry(phrase).or_insert(field);
             }
         }
-        Table { phrases, by_words, most_words }
+        Table { phrases, squeezed, by_words, most_words }
     })
 }
 
@@ -133,6 +137,9 @@ fn lookup(table: &Table, phrase: &str, words: usize) -> Option<&'static str> {
     let slips = slips_allowed(phrase.len());
     if slips == 0 {
         return None;
+    }
+    if let Some(field) = table.squeezed.get(&phrase.replace(' ', "")) {
+        return Some(field);
     }
     let near = |words: usize| {
         table.by_words.get(&words)?.iter().find_map(|(label, field)| {

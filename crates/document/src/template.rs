@@ -555,7 +555,7 @@ impl Catalogue {
         let rival = scored
             .iter()
             .skip(1)
-            .find(|(t, _)| (t.country != best.country || t.kind != best.kind))
+            .find(|(t, _)| t.country != best.country || t.kind != best.kind)
             .map_or(0.0, |(_, s)| *s);
         (score >= best.identify.threshold && score - rival >= 0.15).then_some((best, score))
     }
