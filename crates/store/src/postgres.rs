@@ -257,7 +257,6 @@ pub(crate) fn run_loop(url: &str, write: bool, queue: &Queue, shared: &Arc<Share
             let mut tx = Tx::new(Engine::Postgres(session), shared, head.clone());
             let keep = call.run(&mut tx);
             let (new_head, wake) = (tx.head.take(), tx.wake);
-            drop(tx);
             if !write {
                 call.finish(Ok(()));
                 session.roll_back();
@@ -295,13 +294,11 @@ fn connect(url: &str, write: bool) -> Result<(Session, Option<Head>)> {
 /// Error code and constraint decide the kind; the text of the server stays in `source()`.
 pub(crate) fn error(failure: tokio_postgres::Error) -> Error {
     let Some(answer) = failure.as_db_error() else {
-        return if failure.is_closed()
+        let of_connection = failure.is_closed()
             || std::error::Error::source(&failure).is_some_and(|source| source.is::<std::io::Error>())
-        {
-            Error::Unavailable(Box::new(failure))
-        } else if failure.to_string().starts_with("error connecting")
-            || failure.to_string().contains("timeout")
-        {
+            || failure.to_string().starts_with("error connecting")
+            || failure.to_string().contains("timeout");
+        return if of_connection {
             Error::Unavailable(Box::new(failure))
         } else {
             Error::Statement(Box::new(failure))

@@ -113,7 +113,6 @@ fn write_together(connection: &Connection, calls: Vec<Box<dyn Call>>, shared: &S
         let mut tx = Tx::new(Engine::Sqlite(connection), shared, Some(head.clone()));
         let keep = call.run(&mut tx);
         let (new_head, new_wake) = (tx.head.take(), tx.wake);
-        drop(tx);
         let ended = if keep {
             run(connection, "RELEASE closure")
         } else {
@@ -166,7 +165,6 @@ pub(crate) fn read_loop(connection: &Connection, queue: &Queue, shared: &Arc<Sha
                 Ok(()) => {
                     let mut tx = Tx::new(Engine::Sqlite(connection), shared, None);
                     call.run(&mut tx);
-                    drop(tx);
                     roll_back(connection);
                     call.finish(Ok(()));
                 }
@@ -177,25 +175,20 @@ pub(crate) fn read_loop(connection: &Connection, queue: &Queue, shared: &Arc<Sha
 }
 
 fn finish_all(calls: Vec<Box<dyn Call>>, failure: Error) {
-    let text = failure.to_string();
-    let mut first = Some(failure);
     for call in calls {
-        // Errors are not Clone; those after the first carry its kind and text.
-        let failure = first.take().map_or_else(|| Error::Unavailable(text.clone().into()), |failure| failure);
-        first = again(&failure);
-        call.finish(Err(failure));
+        call.finish(Err(same_kind(&failure)));
     }
 }
 
-/// Another error of the same kind.
-fn again(failure: &Error) -> Option<Error> {
-    let text = std::error::Error::source(failure).map_or_else(|| failure.to_string(), ToString::to_string);
+/// Errors are not `Clone`: every caller gets one of the same kind, with the cause as text.
+fn same_kind(failure: &Error) -> Error {
+    let cause = std::error::Error::source(failure).map_or_else(|| failure.to_string(), ToString::to_string);
     match failure {
-        Error::Full(_) => Some(Error::Full(text.into())),
-        Error::Busy(_) => Some(Error::Busy(text.into())),
-        Error::Commit(_) => Some(Error::Commit(text.into())),
-        Error::Injected(name) => Some(Error::Injected(name)),
-        _ => None,
+        Error::Full(_) => Error::Full(cause.into()),
+        Error::Busy(_) => Error::Busy(cause.into()),
+        Error::Commit(_) => Error::Commit(cause.into()),
+        Error::Injected(name) => Error::Injected(name),
+        _ => Error::Unavailable(cause.into()),
     }
 }
 

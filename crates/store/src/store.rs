@@ -273,7 +273,7 @@ impl Store {
                 fs_err::remove_file(&coming).map_err(|source| Error::RootKey(source.to_string()))?;
             }
         }
-        self.write(|tx| Keyring::load(tx)).await
+        self.write(Keyring::load).await
     }
 
     /// What [`Store::open`] had to make, in words for the operator.

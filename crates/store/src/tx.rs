@@ -67,11 +67,12 @@ impl Wake {
     }
 
     pub(crate) fn send(self, shared: &Shared) {
-        if self.jobs {
-            shared.jobs.notify_waiters();
-        }
-        if self.events {
-            shared.events.notify_waiters();
+        for (wanted, waiters) in [(self.jobs, &shared.jobs), (self.events, &shared.events)] {
+            if wanted {
+                // All who wait, and the one who looked before the commit and is about to wait.
+                waiters.notify_waiters();
+                waiters.notify_one();
+            }
         }
     }
 }
