@@ -26,7 +26,10 @@ pub(crate) fn numbers(a: &str, b: &str) -> Agreement {
 
 /// Forms in which a zone may write a printed name (ICAO Doc 9303-3 §6), spaces between parts.
 fn admissible(viz: &str) -> Vec<String> {
-    names::icao::admissible_forms(viz).into_iter().map(|form| form.replace('<', " ").trim().to_owned()).collect()
+    names::icao::admissible_forms(viz)
+        .into_iter()
+        .map(|form| form.replace('<', " ").trim().to_owned())
+        .collect()
 }
 
 /// Names: a printed name against the MRZ's form of it, which may be transliterated or cut off.

@@ -555,6 +555,7 @@ pub(crate) fn signals(
     let mut out = Vec::new();
     zone_signals(findings, &mut out);
     agreement_signals(findings, context, &mut out);
+    barcode_signals(findings, &mut out);
     date_signals(fields, context, &mut out);
     missing_signals(findings, fields, &mut out);
     number_signals(findings, fields, context, &mut out);
@@ -720,6 +721,27 @@ fn unlabelled_birth_date_differs(
     }
 }
 
+/// Faults of an AAMVA payload that a genuine issuer does not make; damaged headers are common on genuine cards.
+const TELLING_FAULTS: [&str; 5] = [
+    "date_impossible",
+    "expires_before_issue",
+    "issued_before_birth",
+    "issuer_is_not_country",
+    "issuer_is_not_state",
+];
+
+fn barcode_signals(findings: &Findings, out: &mut Vec<Signal>) {
+    let Some(aamva) = findings.aamva else { return };
+    let found: Vec<&String> = aamva.faults.iter().filter(|f| TELLING_FAULTS.contains(&f.as_str())).collect();
+    if !found.is_empty() {
+        out.push(Signal::certain(
+            "BARCODE_VALIDATION_FAILED",
+            "aamva.structure/1",
+            json!({ "faults": found }),
+        ));
+    }
+}
+
 fn date_signals(fields: &BTreeMap<String, Field>, context: Context, out: &mut Vec<Signal>) {
     let today = context.today;
     let date =
@@ -804,9 +826,9 @@ fn missing_signals(findings: &Findings, fields: &BTreeMap<String, Field>, out: &
         && findings.mrz.is_none_or(|_| !template.sides.back.mrz)
     {
         out.push(Signal::certain(
-            "DOCUMENT_SIDES_MISMATCH",
+            "DOCUMENT_BACK_SIDE_MISSING",
             "sides.complete/1",
-            json!({ "missing": "back" }),
+            json!({ "template": template.id }),
         ));
     }
     if let Some(kind) = findings.template.and_then(|t| t.sides.back.barcode.as_ref())
@@ -1027,6 +1049,24 @@ fn side_signals(findings: &Findings, out: &mut Vec<Signal>) {
     {
         why.push("zones_differ");
         sure = 1.0;
+    }
+    // The zone of one side against the print of the other: two fields that differ are another person's card.
+    if let Some((zone_side, decoded)) = findings.mrz {
+        let other = if zone_side == Side::Front { Side::Back } else { Side::Front };
+        let zone = mrz_values(decoded);
+        let differing: Vec<f32> = ["document_number", "date_of_birth", "last_name", "expiration_date"]
+            .iter()
+            .filter_map(|name| {
+                let (value, proved) = zone.get(name)?;
+                let printed = of(other, name)?;
+                (*proved && compare(name, &printed.value, value) == Agreement::Different)
+                    .then_some(printed.confidence)
+            })
+            .collect();
+        if differing.len() >= 2 {
+            why.push("zone_and_print_differ");
+            sure = sure.max(f64::from(differing.iter().copied().fold(1.0, f32::min)));
+        }
     }
     if !why.is_empty() {
         out.push(Signal::measured(

@@ -143,11 +143,6 @@ pub(crate) fn smallest_rectangle(hull: &[Point]) -> Option<Rectangle> {
     best.map(|(_, rectangle)| rectangle)
 }
 
-/// The corners of a picture of this size.
-pub(crate) fn frame(width: f32, height: f32) -> Quad {
-    [point(0.0, 0.0), point(width, 0.0), point(width, height), point(0.0, height)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

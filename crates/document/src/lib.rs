@@ -27,6 +27,6 @@ mod templates;
 mod text;
 mod titles;
 
-pub use reader::{Options, ReadError, Reader};
+pub use reader::{Options, PortraitFinder, ReadError, Reader};
 pub use record::{Barcode, Field, IdentifiedBy, Mrz, Quality, Record, Side, Source, Upright};
 pub use template::{Catalogue, Template};

@@ -1,4 +1,4 @@
-//! Finds the four corners of a card or page in a photo, without a net.
+//! Finds the four corners of a card or page in a photo: by its edges, else with a small net.
 //!
 //! The picture's rim is taken for the background; pixels whose colour it does not explain are the document.
 //! Their hull gives a first quad, whose sides are then drawn to the strongest edges near them. The measure
@@ -6,6 +6,7 @@
 //! gets no quad reads the whole picture, which costs nothing but the card's coordinates.
 
 use imaging::{Point, Quad, RgbImage};
+use inference::{Net, RunError, Tensor};
 
 use crate::geometry::{convex_hull, distance, height, point, polygon_area, width};
 
@@ -59,6 +60,61 @@ pub(crate) fn outline(image: &RgbImage) -> Option<Outline> {
             && p.y <= image.height() as f32 + margin
     });
     Some(Outline { quad, inside })
+}
+
+/// Side of the corner net's input and of its maps.
+const FRAME: usize = 256;
+const MAP: usize = 64;
+/// Long side of the picture within the input; the rest is grey.
+const INNER: f32 = 208.0;
+/// Least mass of the weakest corner's window (models/document-corners.toml).
+const CORNER_CONFIDENCE: f32 = 0.35;
+
+/// The corners by the net `document-corners`, for backgrounds on which [`outline`] finds no quad.
+pub(crate) fn outline_by_net(net: &dyn Net, image: &RgbImage) -> Result<Option<Outline>, RunError> {
+    let (w, h) = (image.width().max(1) as f32, image.height().max(1) as f32);
+    let scale = INNER / w.max(h);
+    let (sw, sh) = (((w * scale).round() as u32).max(1), ((h * scale).round() as u32).max(1));
+    let small = imaging::resize(image, sw, sh);
+    let (left, top) = ((FRAME as u32 - sw) / 2, (FRAME as u32 - sh) / 2);
+    let plane = FRAME * FRAME;
+    let mut data = vec![128.0 / 127.5 - 1.0; 3 * plane];
+    for (x, y, pixel) in small.enumerate_pixels() {
+        let at = (y + top) as usize * FRAME + (x + left) as usize;
+        for c in 0..3 {
+            data[c * plane + at] = f32::from(pixel[c]) / 127.5 - 1.0;
+        }
+    }
+    let out = net.run(&[Tensor { shape: vec![1, 3, FRAME, FRAME], data }])?;
+    let Some(maps) = out.into_iter().next().map(|t| t.data).filter(|d| d.len() >= 4 * MAP * MAP) else {
+        return Ok(None);
+    };
+    let mut quad = [point(0.0, 0.0); 4];
+    for (corner, map) in quad.iter_mut().zip(maps.chunks_exact(MAP * MAP)) {
+        let peak = map.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i);
+        let (px, py) = (peak % MAP, peak / MAP);
+        let (mut mass, mut x, mut y) = (0.0, 0.0, 0.0);
+        for cy in py.saturating_sub(2)..=(py + 2).min(MAP - 1) {
+            for cx in px.saturating_sub(2)..=(px + 2).min(MAP - 1) {
+                let p = map[cy * MAP + cx];
+                mass += p;
+                x += p * (cx as f32 + 0.5);
+                y += p * (cy as f32 + 0.5);
+            }
+        }
+        if mass.is_nan() || mass < CORNER_CONFIDENCE {
+            return Ok(None);
+        }
+        let cell = FRAME as f32 / MAP as f32;
+        *corner = point((x / mass * cell - left as f32) / scale, (y / mass * cell - top as f32) / scale);
+    }
+    let share = polygon_area(&quad) / (w * h);
+    if !(LEAST_SHARE..0.97).contains(&share) || !well_formed(&quad) {
+        return Ok(None);
+    }
+    let margin = 0.01 * w.max(h);
+    let inside = quad.iter().all(|p| p.x > -margin && p.y > -margin && p.x < w + margin && p.y < h + margin);
+    Ok(Some(Outline { quad: order(quad), inside }))
 }
 
 /// Which pixels the rim's colours do not explain.

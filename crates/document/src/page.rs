@@ -29,21 +29,21 @@ pub(crate) struct Page {
 
 impl Page {
     /// The document cut out and flattened; the whole photo where no outline stands out.
-    pub(crate) fn flatten(photo: &RgbImage) -> Self {
+    pub(crate) fn flatten(photo: &RgbImage, corners: Option<&dyn Net>) -> Result<Self, RunError> {
         let work = imaging::fit_within(photo, WORK_SIDE);
         let scale = photo.width() as f32 / work.width().max(1) as f32;
-        match locate::outline(&work) {
-            Some(outline) => {
-                let (w, h) = locate::upright_size(&outline.quad);
-                Self {
-                    image: imaging::warp_quad(&work, &outline.quad, w, h),
-                    quad: Some(outline.quad.map(|p| point(p.x * scale, p.y * scale))),
-                    inside: Some(outline.inside),
-                    boxes: Vec::new(),
-                }
-            }
-            None => Self::whole(photo),
-        }
+        let outline = match (locate::outline(&work), corners) {
+            (None, Some(net)) => locate::outline_by_net(net, &work)?,
+            (found, _) => found,
+        };
+        let Some(outline) = outline else { return Ok(Self::whole(photo)) };
+        let (w, h) = locate::upright_size(&outline.quad);
+        Ok(Self {
+            image: imaging::warp_quad(&work, &outline.quad, w, h),
+            quad: Some(outline.quad.map(|p| point(p.x * scale, p.y * scale))),
+            inside: Some(outline.inside),
+            boxes: Vec::new(),
+        })
     }
 
     /// The photo as it is.
@@ -92,7 +92,7 @@ impl Page {
 
     /// Boxes with their corners in reading order on a page whose text runs along `direction`.
     pub(crate) fn reading_boxes(&self) -> Vec<Quad> {
-        self.boxes.iter().map(|q| reading_order(q)).collect()
+        self.boxes.iter().map(reading_order).collect()
     }
 }
 

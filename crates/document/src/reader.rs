@@ -20,13 +20,16 @@ use crate::text::Line;
 use crate::text::recognise::Alphabet;
 use crate::titles;
 
+/// Finds a face on an upright page: left, top, right, bottom in pixels.
+pub type PortraitFinder<'a> = &'a (dyn Fn(&RgbImage) -> Option<[f32; 4]> + Sync);
+
 /// What a caller decides about one reading.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// The day the document is judged on.
     pub today: jiff::civil::Date,
     /// Finds the holder's portrait on an upright page: left, top, right, bottom in pixels. The face crate gives it.
-    pub portrait_finder: Option<&'a (dyn Fn(&RgbImage) -> Option<[f32; 4]> + Sync)>,
+    pub portrait_finder: Option<PortraitFinder<'a>>,
     /// Specimens of issuing authorities are expected (sandbox, tests): they raise no signal.
     pub specimens_allowed: bool,
 }
@@ -64,6 +67,8 @@ pub struct Reader {
     detector: Arc<dyn Net>,
     recogniser: Recogniser,
     mrz_net: Arc<dyn Net>,
+    /// Absent: outlines by edges alone.
+    corners: Option<Arc<dyn Net>>,
     catalogue: RwLock<Arc<Catalogue>>,
 }
 
@@ -95,6 +100,7 @@ impl Reader {
             detector: models.net("ppocr-v6-det")?,
             recogniser: Recogniser { net: models.net("ppocr-v6-rec")?, alphabet: Arc::new(alphabet) },
             mrz_net: models.net("mrz-lines")?,
+            corners: models.net("document-corners").ok(),
             catalogue: RwLock::new(Arc::new(Catalogue::built_in())),
         })
     }
@@ -164,7 +170,8 @@ impl Reader {
         let mut stage =
             |name: &'static str, started: Instant| *timing.entry(name).or_default() += ms(started);
         let started = Instant::now();
-        let mut page = if whole { Page::whole(photo) } else { Page::flatten(photo) };
+        let mut page =
+            if whole { Page::whole(photo) } else { Page::flatten(photo, self.corners.as_deref())? };
         stage("outline", started);
 
         let started = Instant::now();
@@ -369,7 +376,7 @@ impl Reader {
         }
 
         let started = Instant::now();
-        let portrait = sides.first().and_then(|s| {
+        let portrait = sides.iter().find_map(|s| {
             let [x0, y0, x1, y1] = options.portrait_finder?(&s.page.image)?;
             let (w, h) = (x1 - x0, y1 - y0);
             // The finder boxes the face; the portrait is the face with head and shoulders.

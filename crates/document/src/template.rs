@@ -376,7 +376,7 @@ impl Template {
         }
         let sum: f32 = self.identify.anchors.iter().map(|a| a.weight).sum();
         if !self.identify.anchors.is_empty()
-            && !(sum >= self.identify.threshold && self.identify.threshold > 0.0)
+            && (self.identify.threshold <= 0.0 || sum < self.identify.threshold || sum.is_nan())
         {
             return bad(format!(
                 "anchor weights sum to {sum}, below the threshold {}",

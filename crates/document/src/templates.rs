@@ -58,6 +58,7 @@ pub(crate) const ALL: &[(&str, &str)] = &[
     ("si.id_card.toml", include_str!("../data/templates/si.id_card.toml")),
     ("sk.driver_license.2013.toml", include_str!("../data/templates/sk.driver_license.2013.toml")),
     ("sk.id_card.toml", include_str!("../data/templates/sk.id_card.toml")),
+    ("us.driver_license.toml", include_str!("../data/templates/us.driver_license.toml")),
     ("us.residence_permit.toml", include_str!("../data/templates/us.residence_permit.toml")),
     ("us.visa.toml", include_str!("../data/templates/us.visa.toml")),
 ];

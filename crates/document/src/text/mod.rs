@@ -89,7 +89,7 @@ fn in_one_line(left: &Quad, right: &Quad) -> bool {
     };
     let (near, far) = (along(between(right[0], right[3], 0.5)), along(between(right[1], right[2], 0.5)));
     let h = hl.max(hr);
-    near.0 > -1.0 * h
+    near.0 > -h
         && near.0 < 3.0 * h
         && far.0 > near.0
         && near.1.abs() < 0.45 * h
