@@ -335,13 +335,17 @@ pub fn decode_pages(
         return Err(DecodeError::TooManyBytes { bytes: bytes.len(), max: limits.max_bytes });
     }
     let format = sniff(bytes)?;
-    let decoded = match format {
-        Format::Jpeg => vec![jpeg::decode(bytes, limits)?],
-        Format::Png => vec![png::decode(bytes, limits)?],
-        Format::Webp => vec![webp::decode(bytes, limits)?],
-        Format::Tiff => vec![tiff::decode(bytes, limits)?],
-        Format::Pdf => pdf::decode(bytes, limits, password)?,
+    let work = || match format {
+        Format::Jpeg => jpeg::decode(bytes, limits).map(|one| vec![one]),
+        Format::Png => png::decode(bytes, limits).map(|one| vec![one]),
+        Format::Webp => webp::decode(bytes, limits).map(|one| vec![one]),
+        Format::Tiff => tiff::decode(bytes, limits).map(|one| vec![one]),
+        Format::Pdf => pdf::decode(bytes, limits, password),
     };
+    // The decoders are other people's code on untrusted bytes: where one panics,
+    // this file is refused and nothing else is touched.
+    let decoded = std::panic::catch_unwind(work)
+        .unwrap_or_else(|_| Err(DecodeError::malformed("the decoder gave up on it")))?;
     let sha256: [u8; 32] = Sha256::digest(bytes).into();
     Ok(decoded
         .into_iter()

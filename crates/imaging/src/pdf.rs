@@ -2,10 +2,18 @@
 
 use crate::RgbImage;
 use crate::door::{DecodeError, Decoded, Limits, Metadata, printable};
-use hayro::hayro_interpret::InterpreterSettings;
+use hayro::hayro_interpret::font::GlyphRun;
+use hayro::hayro_interpret::util::TransformExt as _;
+use hayro::hayro_interpret::{
+    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
+    InterpreterSettings, SoftMask, interpret_page,
+};
+use hayro::hayro_syntax::page::Page;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
+use hayro::kurbo::{BezPath, Rect};
 use hayro::vello_cpu::color::palette::css::WHITE;
 use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 pub(crate) fn decode(
@@ -51,10 +59,12 @@ pub(crate) fn decode(
         let side = limits.max_side.min(u32::from(u16::MAX)) as f32 / width.max(height);
         let scale = (limits.pdf_dpi / 72.0).min(pixels).min(side);
         limits.check_size((width * scale) as u32, (height * scale) as u32)?;
+        let settings = InterpreterSettings::default();
+        meter(page, &settings)?;
         let pixmap = hayro::render(
             page,
             &cache,
-            &InterpreterSettings::default(),
+            &settings,
             &hayro::RenderSettings::default(),
             &hayro::PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE },
         );
@@ -66,6 +76,75 @@ pub(crate) fn decode(
     Ok(out)
 }
 
+/// Runs a page's drawing operations into nothing and refuses it when there are
+/// too many: forms that draw forms multiply without taking room in the file.
+fn meter(page: &Page<'_>, settings: &InterpreterSettings) -> Result<(), DecodeError> {
+    let walk = || {
+        let (width, height) = page.render_dimensions();
+        let target = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
+        let cache = InterpreterCache::new();
+        let mut context = Context::new(
+            page.initial_transform(true).to_kurbo(),
+            target,
+            &cache,
+            page.xref(),
+            settings.clone(),
+        );
+        interpret_page(page, &mut context, &mut Meter { left: OPERATIONS });
+    };
+    match catch_unwind(AssertUnwindSafe(walk)) {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.is::<Spent>() => {
+            Err(DecodeError::TooComplex { what: "too many drawing operations" })
+        }
+        Err(_) => Err(DecodeError::malformed("the page cannot be interpreted")),
+    }
+}
+
+/// Drawing operations of one page, counted in path elements, glyphs and (a
+/// thousand each) images. A dense map or drawing has some 100,000.
+const OPERATIONS: u64 = 2_000_000;
+
+/// Thrown through the interpreter, which cannot be stopped otherwise.
+struct Spent;
+
+struct Meter {
+    left: u64,
+}
+
+impl Meter {
+    fn spend(&mut self, cost: u64) {
+        match self.left.checked_sub(cost + 1) {
+            Some(left) => self.left = left,
+            None => resume_unwind(Box::new(Spent)),
+        }
+    }
+}
+
+impl<'a> Device<'a> for Meter {
+    fn draw_path(&mut self, path: &BezPath, _: DrawProps<'a>, _: &DrawMode) {
+        self.spend(path.elements().len() as u64);
+    }
+    fn push_clip_path(&mut self, clip: &ClipPath) {
+        self.spend(clip.path.elements().len() as u64);
+    }
+    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {
+        self.spend(1000);
+    }
+    fn draw_glyph_run(&mut self, _: &GlyphRun<'_, 'a>, _: DrawProps<'a>, _: &DrawMode) {
+        self.spend(10);
+    }
+    fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {
+        self.spend(1000);
+    }
+    fn pop_clip(&mut self) {
+        self.spend(0);
+    }
+    fn pop_transparency_group(&mut self) {
+        self.spend(0);
+    }
+}
+
 /// Refuses a PDF whose streams unpack to more than the limit, or whose images
 /// declare more pixels than it, before anything is kept in memory.
 ///
@@ -73,7 +152,7 @@ pub(crate) fn decode(
 /// unencrypted file's are visible here. Each is unpacked into nothing.
 fn bound_streams(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
     let too_much = Err(DecodeError::TooComplex { what: "its streams unpack to too much" });
-    let (mut at, mut unpacked, mut streams) = (0, 0u64, 0u32);
+    let (mut at, mut unpacked, mut read, mut streams) = (0, 0u64, 0u64, 0u32);
     while let Some(found) = find(bytes.get(at..).unwrap_or(&[]), b"stream") {
         let keyword = at + found;
         at = keyword + 6;
@@ -99,18 +178,15 @@ fn bound_streams(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
         let body = body.get(start..).unwrap_or(&[]);
         if matches!(body, [first, ..] if first & 0x0F == 8) {
             let left = limits.max_unpacked_bytes.saturating_sub(unpacked) + 1;
-            let packed = body
-                .get(
-                    ..number(dictionary, b"/Length")
-                        .map_or(body.len(), |n| (n as usize).min(body.len()))
-                        .max(2),
-                )
-                .unwrap_or(body);
-            let mut reader = flate2::read::ZlibDecoder::new(packed).take(left);
+            let mut reader = flate2::read::ZlibDecoder::new(body).take(left);
             // What does not unpack costs nothing; the renderer decides about it.
             unpacked += drain(&mut reader);
+            read += reader.into_inner().total_in();
             if unpacked > limits.max_unpacked_bytes {
                 return too_much;
+            }
+            if read > 4 * bytes.len() as u64 {
+                return Err(DecodeError::TooComplex { what: "streams that overlap" });
             }
         }
         at += start;

@@ -13,6 +13,7 @@ mod lanes;
 mod manifest;
 mod metadata;
 mod models;
+pub mod recipe;
 
 pub use backend::{Net, RunError, Runtime, Tensor};
 pub use manifest::{Client, Conversion, Kind, Manifest, ManifestError, ModelEntry, Package, Part};
