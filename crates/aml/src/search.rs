@@ -12,7 +12,7 @@ use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align};
 /// Vocabulary tokens kept as like a query token.
 const MAX_LIKE: usize = 64;
 /// Vocabulary tokens compared letter by letter with a query token after the trigram count.
-const MAX_COMPARED: usize = 56;
+const MAX_COMPARED: usize = 44;
 /// Trigram postings visited for one query token.
 const TRIGRAM_BUDGET: usize = 120_000;
 /// Name postings visited for one query.
@@ -163,14 +163,14 @@ fn shortlist(index: &Index, schema: Schema, weights: &Weights, skipped: bool, to
         let mut whole = 0.0;
         let mut more = 0.0;
         for &id in index.tokens_of(*name).iter().take(32) {
-            let token = index.token(id);
-            whole += weights.worth(token.view.role, token.information);
+            let (role, information) = index.weight(id);
+            whole += weights.worth(role, information);
             if skipped {
                 let at = like.partition_point(|l| l.token < id);
                 if let Some(l) = like.get(at).filter(|l| l.token == id)
                     && let Some(q) = tokens.get(usize::from(l.query))
                 {
-                    let (base, grade) = weights.value(q, &token, l.agreement);
+                    let (base, grade) = weights.value(q, &index.token(id), l.agreement);
                     more += base * grade;
                 }
             }

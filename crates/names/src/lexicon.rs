@@ -151,7 +151,7 @@ impl Lexicon {
                     "form" if !texts.is_empty() && texts.len() <= 8 => {
                         let known = labels.len();
                         let class = *labels.entry(label.to_owned()).or_insert_with(|| {
-                            self.form_labels.push(label.to_lowercase());
+                            self.form_labels.push(label.chars().filter_map(ascii_letter).collect());
                             u32::try_from(known).unwrap_or(0)
                         });
                         self.form_words.insert(hash(texts[0]), ());
@@ -231,6 +231,11 @@ impl Lexicon {
         let (class, _) = self.forms.get(&hash(phrase))?;
         Some((FORMS + class, self.form_labels.get(*class as usize).map_or("", String::as_str)))
     }
+}
+
+/// ASCII letters and digits of a label, lower case; anything else is left out.
+fn ascii_letter(c: char) -> Option<char> {
+    c.is_ascii_alphanumeric().then(|| c.to_ascii_lowercase())
 }
 
 /// The look-up key of one dictionary form; `None` when it is not a single token.

@@ -144,13 +144,17 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if (a.syllabic || b.syllabic) && short < 5 {
         return None;
     }
-    if short < 2 || long < 3 || long > short * 2 {
+    if short < 2 || long < 3 || long > short * 2 || long - short > 4 {
         return None;
     }
     let budget = (short + long) as f32 * 0.5 * 0.56;
     let cost = edit_cost(x, y, budget, substitution, gap);
-    let by_sound = edit_cost(a.sound.as_bytes(), b.sound.as_bytes(), budget, substitution, gap) + 0.1;
-    let cost = cost.min(by_sound);
+    // The sound forms are worth a second look only where they differ from the letters and these are not near.
+    let cost = if cost > 0.6 && (a.sound != a.latin || b.sound != b.latin) {
+        cost.min(edit_cost(a.sound.as_bytes(), b.sound.as_bytes(), budget.min(cost), substitution, gap) + 0.1)
+    } else {
+        cost
+    };
     if cost >= budget {
         return None;
     }

@@ -27,6 +27,10 @@ fn objects(path: &Path, format: Format, sink: &mut dyn FnMut(Value)) -> Result<(
         if line.trim_ascii().is_empty() {
             continue;
         }
+        if number == 1 && line.trim_ascii_start().first() == Some(&b'[') {
+            // A small file may be one array over many lines.
+            (&mut input).take(MAX_LINE).read_to_end(&mut line).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+        }
         let value: Value = serde_json::from_slice(&line).map_err(|e| bad(format!("line {number}: {e}")))?;
         match value {
             // A whole file that is one array is read as its elements.
