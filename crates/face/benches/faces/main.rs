@@ -1,0 +1,663 @@
+//! Measures what this crate promises: verification, liveness, search, speed, age.
+//!
+//! `cargo bench -p face --bench faces -- --data DIR --out JSON [--only SECTION]…` (or
+//! `cargo xtask bench faces`). Every rate has its n and its 95 % interval.
+
+mod active;
+mod render;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use face::age::{AgeEstimator, Answer};
+use face::score::interval;
+use face::{
+    Calibration, Effort, Engine, ExactIndex, Face, FaceIndex as _, Jitter, Passive, PassiveLiveness, Template,
+};
+use imaging::RgbImage;
+use inference::Models;
+use serde_json::{Value, json};
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let values = |name: &str| -> Vec<String> {
+        arguments.windows(2).filter(|w| w[0] == name).map(|w| w[1].clone()).collect()
+    };
+    let Some(data) = values("--data").pop().map(PathBuf::from) else {
+        say("skipped: no test data (--data DIR)");
+        return Ok(());
+    };
+    let only = values("--only");
+    let wanted = |section: &str| only.is_empty() || only.iter().any(|o| o == section);
+    let models = Models::open(&Models::default_dir())?;
+    let engine = Engine::open(&models)?;
+    let mut report = serde_json::Map::new();
+    report.insert("model".into(), engine.model().into());
+    report.insert("runtime".into(), json!(models.runtime()));
+    let mut section = |name: &str, run: &dyn Fn() -> anyhow::Result<Value>| -> anyhow::Result<()> {
+        if wanted(name) {
+            say(&format!("== {name}"));
+            report.insert(name.into(), run().with_context(|| format!("section {name}"))?);
+        }
+        Ok(())
+    };
+    section("lfw", &|| lfw(&engine, &data))?;
+    section("london", &|| london(&engine, &data))?;
+    section("quality", &|| quality(&engine, &data))?;
+    section("pad", &|| pad(&engine, &models, &data))?;
+    section("active", &|| active::measure(&engine, &data))?;
+    section("search", &search)?;
+    section("speed", &|| speed(&engine, &data))?;
+    section("age", &|| age(&engine, &models, &data))?;
+    if let Some(out) = values("--out").pop() {
+        std::fs::write(out, serde_json::to_string_pretty(&report)?)?;
+    }
+    Ok(())
+}
+
+/// The table goes to standard error: standard output stays free.
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+pub(crate) fn decode(path: &Path) -> anyhow::Result<RgbImage> {
+    Ok(imaging::decode(&std::fs::read(path)?, &imaging::Limits::default())?.pixels)
+}
+
+pub(crate) fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .with_context(|| format!("no folder {}", folder.display()))?
+        .filter_map(Result::ok)
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "jpg" || e == "png"))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Runs `f` over all items on all cores, in order.
+fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(i) else { break };
+                    let result = f(item);
+                    done.lock().expect("no panics").push((i, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no panics");
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, r)| r).collect()
+}
+
+pub(crate) fn rate(events: usize, n: usize) -> Value {
+    json!({ "events": events, "n": n, "rate": events as f64 / n.max(1) as f64, "ci95": interval(events as u64, n as u64) })
+}
+
+pub(crate) fn prominent(engine: &Engine, image: &RgbImage) -> anyhow::Result<Option<Face>> {
+    Ok(engine.faces(image)?.into_iter().next())
+}
+
+/// Embeddings of one picture by variant.
+type Variants = BTreeMap<&'static str, Vec<f32>>;
+
+fn mean(frames: &[Vec<f32>]) -> Option<Vec<f32>> {
+    let mut sum = frames.first()?.clone();
+    for f in &frames[1..] {
+        sum.iter_mut().zip(f).for_each(|(s, v)| *s += v);
+    }
+    Template::new(sum, "m").map(|t| t.vector)
+}
+
+fn variants(engine: &Engine, unrefined: &Engine, image: &RgbImage) -> anyhow::Result<Option<Variants>> {
+    let Some(face) = prominent(engine, image)? else { return Ok(None) };
+    let n = Jitter::NONE;
+    let frame = |jitter: Jitter, mirror: bool| -> anyhow::Result<Vec<f32>> {
+        engine.embedding(image, &face, jitter, mirror)?.context("no embedding")
+    };
+    let mut out = Variants::new();
+    let (a, b) = (frame(n, false)?, frame(n, true)?);
+    let mirrored = [a.clone(), b.clone()];
+    let mut zoomed = mirrored.to_vec();
+    for zoom in [1.1, 0.92] {
+        for mirror in [false, true] {
+            zoomed.push(frame(Jitter { zoom, ..n }, mirror)?);
+        }
+    }
+    let mut shifted = mirrored.to_vec();
+    for shift in [[0.03, 0.0], [0.0, 0.03], [0.0, -0.03]] {
+        for mirror in [false, true] {
+            shifted.push(frame(Jitter { shift, ..n }, mirror)?);
+        }
+    }
+    let all: Vec<_> = zoomed.iter().chain(&shifted[2..]).cloned().collect();
+    out.insert("1 single", a);
+    out.insert("2 mirrored", mean(&mirrored).context("mean")?);
+    out.insert("3 mirrored + zooms", mean(&zoomed).context("mean")?);
+    out.insert("4 mirrored + shifts", mean(&shifted).context("mean")?);
+    out.insert("5 mirrored + zooms + shifts", mean(&all).context("mean")?);
+    if let Some(coarse) = prominent(unrefined, image)? {
+        let pair = [false, true].map(|m| engine.embedding(image, &coarse, n, m));
+        let [Ok(Some(a)), Ok(Some(b))] = pair else { anyhow::bail!("no embedding") };
+        out.insert("0 mirrored, mesh fitted once", mean(&[a, b]).context("mean")?);
+    }
+    let packaged = engine.template(image, &face)?.context("no template")?;
+    out.insert("packaged", packaged.vector);
+    Ok(Some(out))
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+fn lfw(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
+    let folder = data.join("faces/lfw");
+    let models = Models::open(&Models::default_dir())?;
+    let unrefined = Engine::open(&models)?.with_refits(0);
+    let files = pictures(&folder)?;
+    let found = parallel(&files, |f| variants(engine, &unrefined, &decode(f)?));
+    let mut vectors: BTreeMap<String, Variants> = BTreeMap::new();
+    let mut missed = 0;
+    for (file, found) in files.iter().zip(found) {
+        match found? {
+            Some(v) => {
+                vectors.insert(name(file), v);
+            }
+            None => missed += 1,
+        }
+    }
+    say(&format!("pictures {}, no face {missed}", files.len()));
+    let text = std::fs::read_to_string(folder.join("pairs.csv"))?;
+    let pairs: Vec<(u32, &str, &str, bool)> = text
+        .lines()
+        .skip(1)
+        .filter_map(|l| {
+            let mut c = l.split(',');
+            Some((c.next()?.parse().ok()?, c.next()?, c.next()?, c.next()?.trim() == "1"))
+        })
+        .collect();
+    let people: Vec<&str> = vectors.keys().map(|n| n.rsplit_once('_').map_or(n.as_str(), |p| p.0)).collect();
+    let names: Vec<&'static str> =
+        vectors.values().next().map(|v| v.keys().copied().collect()).unwrap_or_default();
+    let mut table = serde_json::Map::new();
+    for variant in names {
+        let get = |n: &str| vectors.get(n).and_then(|v| v.get(variant));
+        let scored: Vec<(u32, f32, bool)> = pairs
+            .iter()
+            .map(|&(fold, a, b, same)| (fold, get(a).zip(get(b)).map_or(-1.0, |(a, b)| dot(a, b)), same))
+            .collect();
+        // The threshold of a fold is the best one on the others.
+        let folds: std::collections::BTreeSet<u32> = scored.iter().map(|s| s.0).collect();
+        let (mut right, mut per_fold) = (0, Vec::new());
+        for fold in &folds {
+            let best = best_threshold(scored.iter().filter(|s| s.0 != *fold).map(|s| (s.1, s.2)).collect());
+            let mine: Vec<_> = scored.iter().filter(|s| s.0 == *fold).collect();
+            let ok = mine.iter().filter(|s| (s.1 >= best) == s.2).count();
+            right += ok;
+            per_fold.push(ok as f64 / mine.len() as f64);
+        }
+        let all: Vec<&[f32]> = vectors.values().filter_map(|v| v.get(variant)).map(Vec::as_slice).collect();
+        let rows: Vec<usize> = (0..all.len()).collect();
+        let halves = parallel(&rows, |&i| {
+            let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
+            for j in i + 1..all.len() {
+                let c = dot(all[i], all[j]);
+                if people[i] == people[j] { genuine.push(c) } else { impostor.push(c) }
+            }
+            (genuine, impostor)
+        });
+        let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
+        for (g, i) in halves {
+            genuine.extend(g);
+            impostor.extend(i);
+        }
+        impostor.sort_by(|a, b| b.total_cmp(a));
+        let mut at = serde_json::Map::new();
+        let mut line = String::new();
+        for fmr in [1e-2, 1e-3, 1e-4] {
+            let rank = (impostor.len() as f64 * fmr) as usize;
+            let threshold = impostor[rank];
+            let missed = genuine.iter().filter(|&&g| g <= threshold).count();
+            line += &format!("  FNMR@{fmr:e} {:.2} %", 100.0 * missed as f64 / genuine.len() as f64);
+            at.insert(
+                format!("fmr_{fmr:e}"),
+                json!({ "cosine": threshold, "fnmr": rate(missed, genuine.len()) }),
+            );
+        }
+        say(&format!("{variant:<30} accuracy {:.2} %{line}", 100.0 * right as f64 / scored.len() as f64));
+        if variant == "packaged" {
+            let wide = |v: &[f32]| v.iter().map(|&c| f64::from(c)).collect::<Vec<_>>();
+            let mut calibration = Calibration::measure(
+                engine.model(),
+                "LFW (half of the deep-funneled set), all pairs of its pictures",
+                wide(&genuine),
+                wide(&impostor),
+            )
+            .map_err(|e| anyhow::anyhow!(e))?;
+            calibration.measured_on += "; cargo bench -p face --bench faces";
+            table.insert("calibration".into(), json!(calibration.to_toml()?));
+            for row in &calibration.table {
+                say(&format!(
+                    "  score {:>4} cosine {:.4} FMR {:.2e} {:?} FNMR {:.2e} {:?}",
+                    row.score, row.cosine, row.fmr, row.fmr_95, row.fnmr, row.fnmr_95
+                ));
+            }
+        }
+        table.insert(
+            variant.into(),
+            json!({
+                "accuracy": rate(right, scored.len()), "folds": per_fold,
+                "genuine": genuine.len(), "impostor": impostor.len(), "at": at,
+            }),
+        );
+    }
+    Ok(json!({ "pictures": files.len(), "no_face": missed, "variants": table }))
+}
+
+fn best_threshold(mut scored: Vec<(f32, bool)>) -> f32 {
+    scored.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // All accepted: right are the genuine ones.
+    let mut right = scored.iter().filter(|s| s.1).count() as i64;
+    let (mut best, mut at) = (right, -1.0);
+    for (i, (c, same)) in scored.iter().enumerate() {
+        right += if *same { -1 } else { 1 };
+        if right > best {
+            best = right;
+            at = scored.get(i + 1).map_or(*c, |n| (c + n.0) / 2.0);
+        }
+    }
+    at
+}
+
+fn london(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
+    let folder = data.join("documents/faces_london");
+    let info = std::fs::read_to_string(folder.join("london_info.csv")).unwrap_or_default();
+    let groups = london_info(&info);
+    let files = pictures(&folder)?;
+    let found = parallel(&files, |f| -> anyhow::Result<Option<Template>> {
+        let image = decode(f)?;
+        let Some(face) = prominent(engine, &image)? else { return Ok(None) };
+        Ok(engine.template(&image, &face)?)
+    });
+    let mut all = Vec::new();
+    let mut missed = 0;
+    for (file, template) in files.iter().zip(found) {
+        match template? {
+            Some(t) => all.push((name(file).split('_').next().unwrap_or_default().to_owned(), t)),
+            None => missed += 1,
+        }
+    }
+    let (mut genuine, mut impostor) = (Vec::new(), Vec::new());
+    let mut within: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (i, (p, a)) in all.iter().enumerate() {
+        for (q, b) in &all[i + 1..] {
+            let score = engine.compare(a, b)?.score_0_100;
+            if p == q {
+                genuine.push(score);
+                continue;
+            }
+            impostor.push(score);
+            if let (Some(g), Some(h)) = (groups.get(p), groups.get(q))
+                && g.0 == h.0
+            {
+                within.entry(g.0.clone()).or_default().push(score);
+            }
+        }
+    }
+    let lowest = genuine.iter().copied().fold(f64::MAX, f64::min);
+    let highest = impostor.iter().copied().fold(f64::MIN, f64::max);
+    let eer = if lowest > highest { 0.0 } else { equal_error(&genuine, &impostor) };
+    say(&format!(
+        "faces {}, missed {missed}; genuine {} lowest {lowest:.1}; impostor {} highest {highest:.1}; EER {eer:.4}",
+        all.len(),
+        genuine.len(),
+        impostor.len()
+    ));
+    let mut table = serde_json::Map::new();
+    for (group, scores) in &within {
+        let mut at = serde_json::Map::new();
+        let mut line = format!("{group:<28} pairs {:>5}", scores.len());
+        for threshold in [30.0, 40.0, 50.0, 60.0] {
+            let n = scores.iter().filter(|s| **s >= threshold).count();
+            line += &format!("  FMR@{threshold} {:.3}", n as f64 / scores.len() as f64);
+            at.insert(format!("score_{threshold}"), rate(n, scores.len()));
+        }
+        say(&line);
+        table.insert(group.clone(), Value::Object(at));
+    }
+    let bands = engine.calibration();
+    let approved = genuine.iter().filter(|s| **s >= bands.approve_from).count();
+    let refused = genuine.iter().filter(|s| **s < bands.decline_below).count();
+    Ok(json!({
+        "faces": all.len(), "missed": missed, "genuine": genuine.len(), "impostor": impostor.len(), "eer": eer,
+        "lowest_genuine": lowest, "highest_impostor": highest, "groups": table,
+        "genuine_approved": rate(approved, genuine.len()), "genuine_declined": rate(refused, genuine.len()),
+    }))
+}
+
+/// Face id → (group, age), from the CSV's columns by name.
+fn london_info(text: &str) -> BTreeMap<String, (String, Option<f64>)> {
+    let mut lines = text.lines();
+    let header: Vec<&str> =
+        lines.next().unwrap_or_default().split(',').map(|h| h.trim_matches('"')).collect();
+    let column = |name: &str| header.iter().position(|h| h.contains(name));
+    let (id, age) = (column("id"), column("age"));
+    let (gender, ethnicity) = (column("gender"), column("eth"));
+    lines
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split(',').map(|c| c.trim_matches('"')).collect();
+            let cell = |i: Option<usize>| i.and_then(|i| cells.get(i)).copied().unwrap_or_default();
+            let digits: String = cell(id).chars().filter(char::is_ascii_digit).collect();
+            let group = format!("{} {}", cell(ethnicity), cell(gender));
+            Some((format!("{:0>3}", digits.parse::<u32>().ok()?), (group, cell(age).parse().ok())))
+        })
+        .collect()
+}
+
+/// The rate at which false matches and misses are equal.
+fn equal_error(good: &[f64], bad: &[f64]) -> f64 {
+    let mut thresholds: Vec<f64> = good.iter().chain(bad).copied().collect();
+    thresholds.sort_by(f64::total_cmp);
+    let rates = |t: f64| {
+        let miss = good.iter().filter(|s| **s < t).count() as f64 / good.len() as f64;
+        let pass = bad.iter().filter(|s| **s >= t).count() as f64 / bad.len() as f64;
+        (miss, pass)
+    };
+    let (mut low, mut high) = (0, thresholds.len() - 1);
+    while low < high {
+        let middle = (low + high) / 2;
+        let (miss, pass) = rates(thresholds[middle]);
+        if miss >= pass { high = middle } else { low = middle + 1 }
+    }
+    let (miss, pass) = rates(thresholds[low]);
+    (miss + pass) / 2.0
+}
+
+fn quality(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
+    let mut out = serde_json::Map::new();
+    for (set, folder) in [("london", "documents/faces_london"), ("lfw", "faces/lfw")] {
+        let files: Vec<_> =
+            pictures(&data.join(folder))?.into_iter().step_by(if set == "lfw" { 6 } else { 1 }).collect();
+        let faces = parallel(&files, |f| decode(f).and_then(|i| prominent(engine, &i)));
+        let mut failed: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut values: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+        let mut n = 0;
+        for face in faces {
+            let Some(face) = face? else { continue };
+            n += 1;
+            for c in &face.quality.components {
+                values.entry(c.name).or_default().push(c.value);
+                *failed.entry(c.name).or_default() += usize::from(!c.passed);
+            }
+        }
+        for (component, v) in &mut values {
+            v.sort_by(f32::total_cmp);
+            let q = |p: f64| v[((v.len() - 1) as f64 * p) as usize];
+            say(&format!(
+                "{set:<7} {component:<11} refused {:>3} of {n}; 1 % {:.2} median {:.2} 99 % {:.2}",
+                failed[component],
+                q(0.01),
+                q(0.5),
+                q(0.99)
+            ));
+        }
+        let table: BTreeMap<_, _> = failed.iter().map(|(c, f)| (*c, rate(*f, n))).collect();
+        out.insert(set.into(), json!(table));
+    }
+    // Turned pictures are found as well as upright ones.
+    let files: Vec<_> = pictures(&data.join("documents/faces_london"))?.into_iter().step_by(4).collect();
+    let mut turned = 0;
+    for file in &files {
+        let image = decode(file)?;
+        for turns in 1..4_u8 {
+            let face = prominent(engine, &imaging::rotate90(&image, turns))?;
+            turned += usize::from(face.is_some_and(|f| f.quarter_turns == (4 - turns) % 4));
+        }
+    }
+    say(&format!("turned by 90, 180, 270: right way found {turned} of {}", files.len() * 3));
+    out.insert("turned_found".into(), rate(turned, files.len() * 3));
+    Ok(Value::Object(out))
+}
+
+fn pad(engine: &Engine, models: &Models, data: &Path) -> anyhow::Result<Value> {
+    let liveness = PassiveLiveness::open(models)?;
+    if !liveness.is_available() {
+        say("not evaluated: no liveness model is installed");
+        return Ok(json!({ "status": "not_evaluated", "reason": "no_model" }));
+    }
+    let judge = |file: &PathBuf| -> anyhow::Result<Passive> {
+        let image = decode(file)?;
+        let face = prominent(engine, &image)?;
+        Ok(face.map_or(Passive::NotEvaluated { reason: "no_face" }, |f| liveness.evaluate(&image, &f)))
+    };
+    let scores = |folder: &str, step: usize| -> anyhow::Result<(Vec<f64>, usize)> {
+        let files: Vec<_> = pictures(&data.join(folder))?.into_iter().step_by(step).collect();
+        let mut out = Vec::new();
+        for passive in parallel(&files, judge) {
+            // Not evaluated is never a pass: it counts as refused.
+            out.push(passive?.score().unwrap_or(-1.0));
+        }
+        let missing = out.iter().filter(|s| **s < 0.0).count();
+        Ok((out, missing))
+    };
+    let ((live, no_live), (print, no_print)) =
+        (scores("faces/nuaa/live", 1)?, scores("faces/nuaa/print", 1)?);
+    let (london, _) = scores("documents/faces_london", 1)?;
+    let mut wins = 0.0;
+    for l in &live {
+        for p in &print {
+            wins += if l > p {
+                1.0
+            } else if l == p {
+                0.5
+            } else {
+                0.0
+            };
+        }
+    }
+    let auc = wins / (live.len() * print.len()) as f64;
+    let mut sorted = print.clone();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let at10 = sorted[print.len() / 10];
+    let refused = live.iter().filter(|s| **s <= at10).count();
+    let eer = equal_error(&live, &print);
+    let passed50 = print.iter().filter(|s| **s >= 50.0).count();
+    let refused50 = live.iter().filter(|s| **s < 50.0).count();
+    let london50 = london.iter().filter(|s| **s < 50.0).count();
+    say(&format!(
+        "NUAA live {} print {}: AUC {auc:.4} EER {eer:.3} BPCER@APCER10 {:.3} (threshold {at10:.1}); at 50 APCER {:.3} BPCER {:.3}; not evaluated {no_live}+{no_print}; London refused {london50} of {}",
+        live.len(),
+        print.len(),
+        refused as f64 / live.len() as f64,
+        passed50 as f64 / print.len() as f64,
+        refused50 as f64 / live.len() as f64,
+        london.len()
+    ));
+    // Metadata must not change a score.
+    let plain = std::fs::read(&pictures(&data.join("faces/nuaa/live"))?[0])?;
+    let mut marked = plain[..2].to_vec();
+    marked.extend(b"\xff\xe1\x00\x1eExif\0\0II*\0\x08\0\0\0\x01\0\x31\x01\x02\0\0\0\0\0\0\0\0\0");
+    marked.extend(&plain[2..]);
+    let limits = imaging::Limits::default();
+    let same = match (imaging::decode(&plain, &limits), imaging::decode(&marked, &limits)) {
+        (Ok(a), Ok(b)) => a.pixels == b.pixels,
+        _ => false,
+    };
+    say(&format!("EXIF added: pixels the same: {same}"));
+    Ok(json!({
+        "looks_at_nuaa": "counted in docs", "live": live.len(), "print": print.len(), "auc": auc, "eer": eer,
+        "bpcer_at_apcer_10": rate(refused, live.len()), "apcer_at_50": rate(passed50, print.len()),
+        "bpcer_at_50": rate(refused50, live.len()), "london_refused_at_50": rate(london50, london.len()),
+        "not_evaluated": no_live + no_print, "exif_changes_nothing": same,
+    }))
+}
+
+fn search() -> anyhow::Result<Value> {
+    const N: usize = 1_000_000;
+    const D: usize = 128;
+    let mut state = 0x1234_5678_9abc_def0_u64;
+    let mut random = || {
+        // Sum of four: near enough to a normal distribution.
+        (0..4)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 40) as f32 / 16_777_216.0 - 0.5
+            })
+            .sum::<f32>()
+    };
+    // Like real embeddings: a common direction (impostors at cosine 0.8) and a person's own.
+    let common: Vec<f32> = (0..D).map(|_| random()).collect();
+    let mut person = |_| -> Vec<f32> { common.iter().map(|c| 2.0 * c + random()).collect() };
+    let mut index = ExactIndex::new("m/1", D);
+    index.reserve(N);
+    let started = Instant::now();
+    for id in 0..N {
+        let t = Template::new(person(id), "m/1").context("a direction")?;
+        index.insert(id as u128, &t)?;
+    }
+    let built = started.elapsed().as_secs_f64();
+    let mut times = Vec::new();
+    let (mut lost, mut different) = (0, 0);
+    let queries = 200;
+    for q in 0..queries {
+        let target = Template::new(person(q), "m/1").context("a direction")?;
+        let started = Instant::now();
+        let fast = index.search(&target, 10, -1.0)?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        if q < 50 {
+            let exact = index.search_exhaustively(&target, 10, -1.0)?;
+            lost += usize::from(fast.first().map(|h| h.id) != exact.first().map(|h| h.id));
+            different += usize::from(fast != exact);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let p50 = times[times.len() / 2];
+    let fresh = Template::new(person(0), "m/1").context("a direction")?;
+    let started = Instant::now();
+    for i in 0..1_000 {
+        index.insert((N + i) as u128, &fresh)?;
+    }
+    let insert_us = started.elapsed().as_secs_f64() * 1e3;
+    let started = Instant::now();
+    for i in 0..1_000 {
+        anyhow::ensure!(index.erase((N + i) as u128), "an enrolled face is erased");
+    }
+    let erase_us = started.elapsed().as_secs_f64() * 1e3;
+    let megabytes = index.memory_bytes() as f64 / 1e6;
+    say(&format!(
+        "1,000,000 x {D}: built {built:.1} s; search p50 {p50:.1} ms, fastest {:.1} ms, one thread; recall@1 lost {lost} of 50, whole list differs {different}; {megabytes:.0} MB; insert {insert_us:.1} us, erase {erase_us:.1} us",
+        times[0]
+    ));
+    Ok(json!({
+        "n": N, "dimension": D, "p50_ms": p50, "best_ms": times[0], "recall_at_1_lost": rate(lost, 50),
+        "lists_different": rate(different, 50), "memory_mb": megabytes, "insert_us": insert_us, "erase_us": erase_us,
+    }))
+}
+
+/// CPU seconds of this process so far (user + system), from the kernel's account of it.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn speed(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
+    let images = pictures(&data.join("documents/faces_london"))?
+        .iter()
+        .take(40)
+        .map(|f| decode(f))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut out = serde_json::Map::new();
+    for (label, effort) in [("mirrored", Effort::Mirrored), ("packaged", Effort::default())] {
+        let (cpu, wall) = (cpu_seconds(), Instant::now());
+        for image in &images {
+            if let Some(face) = prominent(engine, image)? {
+                engine.template_with(image, &face, effort)?;
+            }
+        }
+        let n = images.len() as f64;
+        let (cpu, wall) = ((cpu_seconds() - cpu) / n * 1e3, wall.elapsed().as_secs_f64() / n * 1e3);
+        say(&format!(
+            "{label}: detect + align + embed one face: {cpu:.1} ms CPU, {wall:.1} ms wall; two faces {:.1} ms CPU",
+            2.0 * cpu
+        ));
+        out.insert(
+            label.into(),
+            json!({ "cpu_ms_per_face": cpu, "wall_ms_per_face": wall, "two_faces_cpu_ms": 2.0 * cpu }),
+        );
+    }
+    Ok(Value::Object(out))
+}
+
+fn age(engine: &Engine, models: &Models, data: &Path) -> anyhow::Result<Value> {
+    let estimator = match AgeEstimator::open(models) {
+        Ok(estimator) => estimator,
+        Err(error) => {
+            say(&format!("not evaluated: {error}"));
+            return Ok(json!({ "status": "not_evaluated" }));
+        }
+    };
+    let folder = data.join("documents/faces_london");
+    let info = london_info(&std::fs::read_to_string(folder.join("london_info.csv")).unwrap_or_default());
+    let (mut errors, mut truths) = (Vec::new(), Vec::new());
+    let mut answers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut covered = 0;
+    for file in pictures(&folder)? {
+        let stem = name(&file);
+        let Some((_, Some(truth))) = info.get(stem.split('_').next().unwrap_or_default()) else { continue };
+        if !stem.contains("neutral") {
+            continue;
+        }
+        let image = decode(&file)?;
+        let Some(face) = prominent(engine, &image)? else { continue };
+        let Some(age) = estimator.estimate(&image, &face)? else { continue };
+        errors.push(age.years - truth);
+        truths.push(*truth);
+        covered += usize::from((age.low..=age.high).contains(truth));
+        for (threshold, buffer) in [(18.0, 0.0), (18.0, 7.0), (21.0, 7.0), (25.0, 7.0), (30.0, 7.0)] {
+            let right = if *truth >= threshold { Answer::Over } else { Answer::Under };
+            let got = age.at_least(threshold, buffer);
+            let kind = if got == Answer::Uncertain {
+                "uncertain"
+            } else if got == right {
+                "right"
+            } else {
+                "wrong"
+            };
+            *answers.entry(format!("{threshold}+{buffer} {kind}")).or_default() += 1;
+        }
+    }
+    let n = errors.len().max(1) as f64;
+    let mae = errors.iter().map(|e: &f64| e.abs()).sum::<f64>() / n;
+    let bias = errors.iter().sum::<f64>() / n;
+    let mut sorted: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let q90 = sorted.get((sorted.len() * 9 / 10).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0);
+    let average = truths.iter().sum::<f64>() / n;
+    let constant = truths.iter().map(|t| (t - average).abs()).sum::<f64>() / n;
+    say(&format!(
+        "London n={} MAE {mae:.2} bias {bias:+.2} 90 % within {q90:.1} (interval holds {covered}); a constant guess {constant:.2}; {answers:?}",
+        errors.len()
+    ));
+    Ok(json!({
+        "n": errors.len(), "mae": mae, "bias": bias, "abs_error_90": q90, "constant_guess_mae": constant,
+        "interval_covers": rate(covered, errors.len()), "answers": answers,
+    }))
+}

