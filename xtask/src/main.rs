@@ -1,3 +1,43 @@
 //! `cargo xtask …`: set-up, tests, benchmarks and the demo, one file each.
+//!
+//! Every command does its own set-up, says what it does while it does it, can
+//! be run again, and names what is missing and how to get it.
 
-fn main() {}
+mod bench;
+mod demo;
+mod setup;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask setup             install models and what the tests need
+cargo xtask test              set up and run all tests
+cargo xtask demo [--once]     set up, start the server and verify a specimen person end to end
+cargo xtask bench [NAME] [--data DIR]
+                              measure; without a name, list the benchmarks
+cargo xtask openapi           write openapi/bonafide.json anew";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let result = match arguments.first().map(String::as_str) {
+        Some("setup") => setup::everything(),
+        Some("test") => test::run(rest),
+        Some("demo") => demo::run(rest),
+        Some("bench") => bench::run(rest),
+        Some("openapi") => setup::openapi(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -18,6 +18,16 @@ struct Cli {
 /// One variant a file in `cmd/`, in the order of their help.
 #[derive(Subcommand)]
 enum Command {
+    /// Serve the API and the hosted pages, and work on queued checks.
+    Serve(cmd::serve::Args),
+    /// Start the server and watch a specimen person and five frauds being verified.
+    Demo(cmd::demo::Args),
+    /// Check local pictures of a document and a person, without a server.
+    Verify(cmd::verify::Args),
+    /// Make, list and revoke API keys.
+    Key(cmd::key::Args),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi(cmd::openapi::Args),
     /// Index watch-lists, screen against them, keep their versions.
     Aml(cmd::aml::Args),
     /// Read the payload of a North American licence.
@@ -42,14 +52,23 @@ enum Command {
     Age(cmd::age::Args),
     /// Read identity documents.
     Document(cmd::document::Args),
+    /// Draw fictitious documents of Utopia with their truth.
+    Specimen(cmd::specimen::Args),
     /// Check a document template, and what it finds on pictures.
     Template(cmd::template::Args),
+    /// Draw fictitious documents with their truth.
+    Specimen(cmd::specimen::Args),
     /// Show the version of this build.
     Version(cmd::version::Args),
 }
 
 fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve(args) => cmd::serve::run(&args),
+        Command::Demo(args) => cmd::demo::run(&args),
+        Command::Verify(args) => cmd::verify::run(&args),
+        Command::Key(args) => cmd::key::run(&args),
+        Command::Openapi(args) => cmd::openapi::run(&args),
         Command::Aml(args) => cmd::aml::run(&args),
         Command::Aamva(args) => cmd::aamva::run(&args),
         Command::Audit(args) => cmd::audit::run(args),
@@ -62,7 +81,9 @@ fn main() -> std::process::ExitCode {
         Command::Liveness(args) => cmd::liveness::run(&args),
         Command::Age(args) => cmd::age::run(&args),
         Command::Document(args) => cmd::document::run(&args),
+        Command::Specimen(args) => cmd::specimen::run(&args),
         Command::Template(args) => cmd::template::run(&args),
+        Command::Specimen(args) => cmd::specimen::run(&args),
         Command::Version(args) => cmd::version::run(&args),
     };
     match result {

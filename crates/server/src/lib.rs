@@ -1,1 +1,112 @@
 //! Serves the HTTP API and the hosted pages.
+//!
+//! One file an operation under `api/`; what operations share is in `http/`;
+//! the person's pages are in `hosted/`. [`router`] and [`openapi`] are made from
+//! one list of routes, so the document cannot miss an operation.
+
+mod api;
+mod app;
+mod hosted;
+mod http;
+mod layers;
+mod listen;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use service::Service;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use crate::{
+    app::Settings,
+    listen::{Tls, TlsError, serve},
+};
+
+use crate::app::App;
+
+/// Largest body of a form with pictures.
+const FORM_BYTES: usize = 24 * 1024 * 1024;
+/// Largest JSON body.
+const JSON_BYTES: usize = 5 * 1024 * 1024;
+/// Largest body of the age check.
+const AGE_BYTES: usize = 16 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Bonafide",
+        description = "Identity verification on your own machine. Wire-compatible with the v3 API that existing clients speak.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&KeyScheme),
+    security(("ApiKeyAuth" = []))
+)]
+struct Document;
+
+struct KeyScheme;
+
+impl Modify for KeyScheme {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
+        document.components.get_or_insert_default().add_security_scheme("ApiKeyAuth", scheme);
+    }
+}
+
+fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let json = OpenApiRouter::new()
+        .routes(routes!(api::sessions::create::handler))
+        .routes(routes!(api::sessions::decision::handler))
+        .routes(routes!(api::sessions::list::handler))
+        .routes(routes!(api::sessions::update_status::handler))
+        .routes(routes!(api::sessions::delete::handler))
+        .routes(routes!(api::workflows::list, api::workflows::create))
+        .routes(routes!(api::workflows::get, api::workflows::update, api::workflows::delete))
+        .routes(routes!(api::media::handler))
+        .routes(routes!(api::system::healthcheck))
+        .routes(routes!(api::system::ready))
+        .layer(DefaultBodyLimit::max(JSON_BYTES));
+    let forms = OpenApiRouter::new()
+        .routes(routes!(api::standalone::id_verification::handler))
+        .routes(routes!(api::standalone::face_match::handler))
+        .routes(routes!(api::standalone::passive_liveness::handler))
+        .routes(routes!(api::standalone::age_estimation::handler))
+        .layer(DefaultBodyLimit::max(FORM_BYTES));
+    let age = OpenApiRouter::new()
+        .routes(routes!(api::verify_age::handler))
+        .layer(DefaultBodyLimit::max(AGE_BYTES));
+    OpenApiRouter::with_openapi(Document::openapi()).merge(json).merge(forms).merge(age).split_for_parts()
+}
+
+/// The OpenAPI 3.1 document of the API.
+pub fn openapi() -> String {
+    let mut text = api().1.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Everything that is served.
+pub fn router(service: Service, settings: Settings) -> Router {
+    let app = App::new(service, settings);
+    let hosted = Router::new()
+        .route("/session/{token}", get(hosted::routes::page))
+        .route("/session/{token}/state", get(hosted::routes::state))
+        .route("/session/{token}/consent", post(hosted::routes::consent))
+        .route("/session/{token}/skip-back", post(hosted::routes::skip_back))
+        .route("/session/{token}/submit", post(hosted::routes::submit))
+        .layer(DefaultBodyLimit::max(AGE_BYTES));
+    let captures = Router::new()
+        .route("/session/{token}/capture/{side}", post(hosted::routes::capture))
+        .layer(DefaultBodyLimit::max(FORM_BYTES));
+    let others = Router::new()
+        .route("/static/{name}", get(hosted::pages::asset))
+        .route("/metrics", get(api::system::metrics))
+        .route("/openapi.json", get(|| async { ([("content-type", "application/json")], openapi()) }));
+    let routes = api().0.merge(hosted).merge(captures).merge(others);
+    layers::around(routes, app)
+}

@@ -148,9 +148,10 @@ pub fn attained(birth: BirthDate, years: i16, on: Date, rule: LeapDayRule) -> At
 pub fn parse_date(text: &str) -> Option<Date> {
     let bytes: &[u8; 10] = text.as_bytes().try_into().ok()?;
     let number = |range: std::ops::Range<usize>| {
-        bytes.get(range)?.iter().try_fold(0_i16, |value, byte| {
-            byte.is_ascii_digit().then(|| value * 10 + i16::from(byte - b'0'))
-        })
+        bytes
+            .get(range)?
+            .iter()
+            .try_fold(0_i16, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i16::from(byte - b'0')))
     };
     if bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
@@ -175,8 +176,11 @@ mod tests {
         let leap = |year: i32| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
         let mut age = -1;
         for year in birth.0..=on.0 {
-            let birthday =
-                if birth.1 == 2 && birth.2 == 29 && !leap(year) { (year, 3, 1) } else { (year, birth.1, birth.2) };
+            let birthday = if birth.1 == 2 && birth.2 == 29 && !leap(year) {
+                (year, 3, 1)
+            } else {
+                (year, birth.1, birth.2)
+            };
             if birthday <= on {
                 age += 1;
             }
@@ -190,13 +194,18 @@ mod tests {
 
     #[test]
     fn every_day_from_1900_to_2030_agrees_with_the_oracle_around_each_threshold() {
-        let days_between = |from: Date, to: Date| from.series(jiff::Span::new().days(1)).take_while(move |d| *d <= to);
+        let days_between =
+            |from: Date, to: Date| from.series(jiff::Span::new().days(1)).take_while(move |d| *d <= to);
         for birth in days_between(date(1900, 1, 1), date(2030, 12, 31)) {
             for years in [0_i16, 13, 16, 18, 21, 100] {
                 let Some(flip) = attainment(birth, years, LeapDayRule::March1) else { continue };
                 for on in [flip.yesterday().unwrap(), flip, flip.tomorrow().unwrap()] {
                     let expected = oracle(parts(birth), parts(on));
-                    assert_eq!(i32::from(age_on(birth, on, LeapDayRule::March1)).max(-1), expected, "{birth} on {on}");
+                    assert_eq!(
+                        i32::from(age_on(birth, on, LeapDayRule::March1)).max(-1),
+                        expected,
+                        "{birth} on {on}"
+                    );
                 }
             }
         }
@@ -233,7 +242,17 @@ mod tests {
     #[test]
     fn only_strict_dates_are_read() {
         assert_eq!(parse_date("1990-05-07"), Some(date(1990, 5, 7)));
-        for wrong in ["1990-5-7", "1990-05-07 ", "１９９０-05-07", "1990/05/07", "1990-02-30", "0000-01-01", "+199-01-01", "", "19900507"] {
+        for wrong in [
+            "1990-5-7",
+            "1990-05-07 ",
+            "１９９０-05-07",
+            "1990/05/07",
+            "1990-02-30",
+            "0000-01-01",
+            "+199-01-01",
+            "",
+            "19900507",
+        ] {
             assert_eq!(parse_date(wrong), None, "{wrong}");
         }
     }

@@ -1,6 +1,87 @@
 //! Holds the use cases: start a session, take a submission, run checks, decide, erase.
 //!
 //! It owns the transactions and knows no HTTP. Rules without I/O stand in
-//! `workflow` and in [`age`]; rows and blobs in `store`.
+//! `workflow` and in [`age`]; rows and blobs in `store`; the checks themselves
+//! in `document` and `face`, joined in [`checks`]. Every change is one
+//! transaction with its event and its audit row.
 
+pub mod access;
 pub mod age;
+pub mod checks;
+mod decision;
+mod engines;
+pub mod hosted;
+pub mod idempotency;
+mod jobs;
+mod media;
+mod pool;
+pub mod sessions;
+pub mod setup;
+pub mod standalone;
+pub mod workflows;
+
+use std::sync::Arc;
+
+use store::{Store, Time};
+
+pub use crate::{
+    engines::{Engines, EnginesError},
+    pool::Load,
+};
+
+/// All use cases, over one store and one set of engines. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    pub(crate) store: Store,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) pool: pool::CpuPool,
+    keys: Arc<access::KeyCache>,
+}
+
+impl Service {
+    /// A service over an opened store; `engines` may lack models, then checks that need them say so.
+    pub fn new(store: Store, engines: Engines) -> Self {
+        Self {
+            store,
+            engines: Arc::new(engines),
+            pool: pool::CpuPool::of_this_machine(),
+            keys: Arc::default(),
+        }
+    }
+
+    /// The present moment, by the store's clock.
+    pub fn now(&self) -> Time {
+        self.store.clock().now()
+    }
+
+    /// The store, for commands of the operator.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The engines behind the checks.
+    pub fn engines(&self) -> &Arc<Engines> {
+        &self.engines
+    }
+
+    /// How busy the cores are.
+    pub fn load(&self) -> Load {
+        self.pool.load()
+    }
+
+    /// Whether the database answers.
+    pub async fn is_ready(&self) -> bool {
+        self.store.read(|tx| tx.applications().map(|_| ())).await.is_ok()
+    }
+}
+
+/// RFC 3339 in UTC, for answers.
+pub(crate) fn rfc3339(time: Time) -> String {
+    jiff::Timestamp::from_microsecond(time.micros()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}
+
+/// The civil date in UTC.
+pub(crate) fn date_of(time: Time) -> jiff::civil::Date {
+    let timestamp = jiff::Timestamp::from_microsecond(time.micros()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    timestamp.to_zoned(jiff::tz::TimeZone::UTC).date()
+}

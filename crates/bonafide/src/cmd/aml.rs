@@ -138,7 +138,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let start = std::time::Instant::now();
             let manifest = index_lists(&lists, out, now())?;
             for list in &manifest.lists {
-                eprintln!("{}: {} entities, {} names, {} skipped", list.list, list.entities, list.names, list.skipped);
+                eprintln!(
+                    "{}: {} entities, {} names, {} skipped",
+                    list.list, list.entities, list.names, list.skipped
+                );
             }
             eprintln!("indexed in {:.2} s", start.elapsed().as_secs_f64());
             Ok(ExitCode::SUCCESS)
@@ -158,13 +161,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn named(profile: &str) -> anyhow::Result<Profile> {
-    Profile::named(profile).with_context(|| format!("no profile {profile}; there are default, didit, ofac and strict"))
+    Profile::named(profile)
+        .with_context(|| format!("no profile {profile}; there are default, didit, ofac and strict"))
 }
 
 fn parse_list(text: &str) -> anyhow::Result<(Format, PathBuf)> {
     let (format, path) = text.split_once('=').context("a list is given as FORMAT=PATH")?;
     let known = || Format::ALL.map(Format::name).join(", ");
-    Ok((Format::parse(format).with_context(|| format!("no format {format}; there are {}", known()))?, path.into()))
+    Ok((
+        Format::parse(format).with_context(|| format!("no format {format}; there are {}", known()))?,
+        path.into(),
+    ))
 }
 
 /// Seconds since 1970.
@@ -212,13 +219,21 @@ fn query(schema: &str, name: &str, birth: &str, country: &str) -> Query {
     }
 }
 
-fn screen(index: &Path, queries: &Path, out: &Path, profile: &Profile, explain: Option<&Path>) -> anyhow::Result<ExitCode> {
+fn screen(
+    index: &Path,
+    queries: &Path,
+    out: &Path,
+    profile: &Profile,
+    explain: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     let screener = Screener::open(index)?;
     let mut table = Table::open(queries, &["qid", "query_name"])?;
-    let [qid, schema, name, dob, country] = ["qid", "schema", "query_name", "dob", "country"].map(|c| table.column(c));
+    let [qid, schema, name, dob, country] =
+        ["qid", "schema", "query_name", "dob", "country"].map(|c| table.column(c));
     let mut writer = csv::Writer::from_writer(fs_err::File::create(out)?);
     writer.write_record(["qid", "rank", "entity_id", "score"])?;
-    let mut explanations = explain.map(|path| fs_err::File::create(path).map(std::io::BufWriter::new)).transpose()?;
+    let mut explanations =
+        explain.map(|path| fs_err::File::create(path).map(std::io::BufWriter::new)).transpose()?;
     let mut times: Vec<Duration> = Vec::new();
     for row in table.reader.records() {
         let row = row?;
@@ -228,7 +243,12 @@ fn screen(index: &Path, queries: &Path, out: &Path, profile: &Profile, explain: 
         let ranked = screener.rank(&query, profile);
         times.push(core_time().saturating_sub(start));
         for (rank, hit) in (1..).zip(ranked.iter().take(profile.limit)) {
-            writer.write_record([get(qid), &i32::to_string(&rank), &hit.key, &format!("{:.6}", hit.score)])?;
+            writer.write_record([
+                get(qid),
+                &i32::to_string(&rank),
+                &hit.key,
+                &format!("{:.6}", hit.score),
+            ])?;
         }
         if let Some(file) = &mut explanations {
             serde_json::to_writer(&mut *file, &serde_json::json!({"qid": get(qid), "hits": ranked}))?;
@@ -237,7 +257,12 @@ fn screen(index: &Path, queries: &Path, out: &Path, profile: &Profile, explain: 
     }
     writer.flush()?;
     times.sort_unstable();
-    let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1))).copied().unwrap_or_default();
+    let at = |share: f64| {
+        times
+            .get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
+    };
     let total: Duration = times.iter().sum();
     eprintln!(
         "{} queries, {:.0} queries/s of one core (CPU time), p50 {:.3} ms, p99 {:.3} ms",
@@ -251,7 +276,15 @@ fn screen(index: &Path, queries: &Path, out: &Path, profile: &Profile, explain: 
 
 fn compare(pairs: &Path, out: &Path, profile: &Profile) -> anyhow::Result<ExitCode> {
     let mut table = Table::open(pairs, &["query_name", "candidate_name"])?;
-    let columns = ["schema", "query_name", "query_dob", "query_country", "candidate_name", "candidate_dob", "candidate_country"];
+    let columns = [
+        "schema",
+        "query_name",
+        "query_dob",
+        "query_country",
+        "candidate_name",
+        "candidate_dob",
+        "candidate_country",
+    ];
     let [schema, q, qd, qc, c, cd, cc] = columns.map(|c| table.column(c));
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(fs_err::File::create(out)?);
     let mut headers = table.headers.clone();
@@ -275,16 +308,21 @@ fn import(data: &Path, lists: &[String], name: Option<&str>, force: bool) -> any
     for list in lists {
         let (format, path) = parse_list(list)?;
         let name = name.unwrap_or(format.prefix());
-        let (version, changes) = store.import(name, format, &path, now(), force).with_context(|| format!("list {name} stays at its last good version"))?;
+        let (version, changes) = store
+            .import(name, format, &path, now(), force)
+            .with_context(|| format!("list {name} stays at its last good version"))?;
         let material = changes.iter().filter(|c| c.material).count();
-        super::print_json(&serde_json::json!({"version": version, "changes": changes.len(), "material_changes": material}))?;
+        super::print_json(
+            &serde_json::json!({"version": version, "changes": changes.len(), "material_changes": material}),
+        )?;
     }
     store.build(&data.join("index"))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn show_lists(data: &Path, json: bool, stale_days: u64) -> anyhow::Result<ExitCode> {
-    let store = ListStore { stale_after_s: stale_days * 86_400, ..ListStore::new(data) };
+    let mut store = ListStore::new(data);
+    store.stale_after_s = stale_days * 86_400;
     let lists = store.status(now())?;
     for list in &lists {
         if json {
@@ -309,7 +347,10 @@ fn show_lists(data: &Path, json: bool, stale_days: u64) -> anyhow::Result<ExitCo
 fn show_diff(data: &Path, list: &str, from: Option<&str>, to: Option<&str>) -> anyhow::Result<ExitCode> {
     let store = ListStore::new(data);
     let status = store.status(now())?;
-    let found = status.iter().find(|s| s.current.list == list).with_context(|| format!("no list {list} is stored"))?;
+    let found = status
+        .iter()
+        .find(|s| s.current.list == list)
+        .with_context(|| format!("no list {list} is stored"))?;
     let to = to.unwrap_or(&found.current.sha256[..16]);
     let before = found.versions.iter().skip_while(|v| *v != to).nth(1).map(String::as_str);
     let from = from.or(before).context("there is no earlier version to compare with")?;

@@ -1,19 +1,26 @@
 //! The commands, one file each, and the one way they print.
 
-pub(crate) mod aml;
-pub(crate) mod chip;
-pub(crate) mod models;
-pub(crate) mod models_add;
 pub(crate) mod aamva;
+pub(crate) mod age;
+pub(crate) mod aml;
 pub(crate) mod audit;
 pub(crate) mod barcode;
-pub(crate) mod idnumber;
-pub(crate) mod age;
+pub(crate) mod chip;
+pub(crate) mod demo;
 pub(crate) mod document;
 pub(crate) mod face;
-pub(crate) mod template;
+pub(crate) mod idnumber;
+pub(crate) mod key;
 pub(crate) mod liveness;
+pub(crate) mod models;
+pub(crate) mod models_add;
 pub(crate) mod mrz;
+pub(crate) mod openapi;
+pub(crate) mod serve;
+pub(crate) mod specimen;
+pub(crate) mod specimen;
+pub(crate) mod template;
+pub(crate) mod verify;
 pub(crate) mod version;
 
 use std::io::Write;

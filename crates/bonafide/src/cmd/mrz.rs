@@ -133,7 +133,14 @@ fn print_text(answer: &Answer) -> anyhow::Result<()> {
     };
     super::print_line(&format!("{}: {verdict}", answer.format.map_or("unknown format", mrz::Format::name)))?;
     for c in &answer.corrections {
-        super::print_line(&format!("  line {} position {}: {:?} -> {:?} ({:?})", c.line + 1, c.pos + 1, c.from, c.to, c.why))?;
+        super::print_line(&format!(
+            "  line {} position {}: {:?} -> {:?} ({:?})",
+            c.line + 1,
+            c.pos + 1,
+            c.from,
+            c.to,
+            c.why
+        ))?;
     }
     for error in answer.fields.iter().flat_map(|f| &f.errors) {
         super::print_line(&format!("  wrong: {error}"))?;
@@ -152,7 +159,8 @@ mod tests {
     use super::answer;
 
     const TODAY: mrz::Today = mrz::Today::new(2026, 11, 23);
-    const GOOD: &str = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<|L898902C36UTO7408122F1204159ZE184226B<<<<<10";
+    const GOOD: &str =
+        "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<|L898902C36UTO7408122F1204159ZE184226B<<<<<10";
 
     #[test]
     fn parse_reports_and_never_changes() {

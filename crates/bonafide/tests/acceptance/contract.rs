@@ -1,0 +1,38 @@
+//! T43: the OpenAPI document is current, and a fuzzer that knows it finds no server error.
+
+use std::{path::Path, process::Command};
+
+use crate::server::{BONAFIDE, Models, Server, create_key};
+
+#[test]
+fn the_committed_openapi_document_is_current() {
+    let output = Command::new(BONAFIDE).arg("openapi").output().unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi/bonafide.json");
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        committed.trim() == String::from_utf8_lossy(&output.stdout).trim(),
+        "openapi/bonafide.json is not what this program serves; run `cargo xtask openapi` and commit the result"
+    );
+}
+
+#[test]
+fn t43_no_request_that_follows_or_breaks_the_document_meets_a_server_error() {
+    let Some(python) = std::env::var_os("BONAFIDE_CONTRACT_PYTHON") else {
+        println!("skipped: `cargo xtask test` installs schemathesis and names it in BONAFIDE_CONTRACT_PYTHON");
+        return;
+    };
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start(data.path(), Models::None);
+    let output = Command::new(python)
+        .args(["-m", "schemathesis.cli", "run", "--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
+        .args(["--max-examples", "15", "--seed", "1", "--exclude-path-regex", "^/media/"])
+        .args(["--header", &format!("x-api-key: {}", key.text)])
+        .arg(server.url("/openapi.json"))
+        .current_dir(data.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(server.get("/system/healthcheck", "").status, 200);
+}

@@ -1,0 +1,86 @@
+//! `PATCH /v3/session/{session_id}/update-status/` — records a decision taken by hand.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::Response,
+};
+use serde::Deserialize;
+use serde_json::json;
+use service::sessions::SetStatusError;
+use utoipa::ToSchema;
+use workflow::{NotAllowed, SessionStatus};
+
+use crate::{
+    api::{Detail, FieldErrors},
+    app::App,
+    http::{
+        body::JsonObject,
+        caller::{Caller, WriteSessions},
+        failure::Failure,
+        fields::Fields,
+    },
+};
+
+/// What is decided.
+#[derive(Deserialize, ToSchema)]
+#[expect(
+    dead_code,
+    reason = "documents the body; fields are read one by one so that all complaints come together"
+)]
+pub(crate) struct Request {
+    /// `Approved`, `Declined` or `Resubmitted`.
+    new_status: String,
+    /// Why; kept with the session.
+    comment: Option<String>,
+}
+
+/// Records a decision taken by hand.
+#[utoipa::path(patch, path = "/v3/session/{session_id}/update-status/", tag = "sessions", request_body = Request,
+    params(("session_id" = uuid::Uuid, Path, description = "The session.")),
+    responses(
+    (status = 200, body = Object),
+    (status = 400, body = FieldErrors),
+    (status = 403, body = Detail),
+    (status = 404, body = Detail),
+    (status = 415, body = Detail),
+    (status = 429, body = Detail),
+))]
+pub(crate) async fn handler(
+    caller: Caller<WriteSessions>,
+    State(app): State<App>,
+    Path(session): Path<String>,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Failure> {
+    let session = uuid::Uuid::try_parse(&session).map_err(|_| Failure::not_found())?;
+    let mut fields = Fields::new(body);
+    let status = fields.required_text("new_status", 50).and_then(|text| {
+        let status = SessionStatus::parse(&text);
+        if status.is_none() {
+            fields.complain(
+                "new_status",
+                &format!("\"{}\" is not a valid choice.", crate::http::body::printable(&text)),
+            );
+        }
+        status
+    });
+    let comment = fields.text("comment", 2_000).unwrap_or_default();
+    fields.finish()?;
+    let Some(status) = status else {
+        return Err(Failure::field("new_status", "This field is required."));
+    };
+    match app.service.set_status(&caller.access, session.into(), status, &comment).await {
+        Ok(()) => Ok(caller.answer(Json(json!({ "session_id": session })))),
+        Err(SetStatusError::NotFound) => Err(Failure::not_found()),
+        Err(SetStatusError::NotAllowed(NotAllowed::Same)) => {
+            Err(Failure::list(&NotAllowed::Same.to_string()))
+        }
+        Err(SetStatusError::NotAllowed(NotAllowed::NotSettable)) => {
+            Err(Failure::field("new_status", &NotAllowed::NotSettable.to_string()))
+        }
+        Err(SetStatusError::NotAllowed(other)) => {
+            Err(Failure::detail(axum::http::StatusCode::BAD_REQUEST, "wrong_status", &other.to_string()))
+        }
+        Err(SetStatusError::Store(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,82 @@
+//! `POST /v3/face-match/` — compares two faces.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::Response,
+};
+use serde::Deserialize;
+use service::standalone::FaceMatch;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{Detail, FieldErrors, standalone::face_picture},
+    app::App,
+    http::{
+        caller::{Caller, WriteSessions},
+        failure::Failure,
+        form::{FileField, Form},
+    },
+};
+
+const FILES: &[FileField] = &[face_picture("user_image"), face_picture("ref_image")];
+
+/// What is asked.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the form")]
+pub(crate) struct Body {
+    /// Picture of the person: tiff, jpg, jpeg, png or webp, at most 5 MB.
+    #[schema(format = Binary, value_type = String)]
+    user_image: Vec<u8>,
+    /// Picture to compare with.
+    #[schema(format = Binary, value_type = String)]
+    ref_image: Vec<u8>,
+    /// A similarity at or below this declines, 0 to 100.
+    #[schema(default = 30)]
+    face_match_score_decline_threshold: Option<f64>,
+    /// Whether turned pictures are tried in all four directions.
+    #[schema(default = false)]
+    rotate_image: Option<bool>,
+    /// Whether the pictures and the result are kept.
+    #[schema(default = true)]
+    save_api_request: Option<bool>,
+    /// The caller's own name for the person.
+    vendor_data: Option<String>,
+    /// Given back with the answer.
+    metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Compares two faces.
+#[utoipa::path(post, path = "/v3/face-match/", tag = "checks",
+    request_body(content = Body, content_type = "multipart/form-data"),
+    responses(
+    (status = 200, body = Object),
+    (status = 400, body = FieldErrors),
+    (status = 403, body = Detail),
+    (status = 413, body = Detail),
+    (status = 415, body = Detail),
+    (status = 429, body = Detail),
+    (status = 503, body = Detail, description = "The queue is full; `Retry-After` says when to come back."),
+))]
+pub(crate) async fn handler(
+    caller: Caller<WriteSessions>,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let mut form = Form::read(request, FILES).await?;
+    let user = form.file("user_image").unwrap_or_default().to_vec();
+    let reference = form.file("ref_image").unwrap_or_default().to_vec();
+    let fields = &mut form.fields;
+    let input = FaceMatch {
+        user,
+        reference,
+        decline_threshold: fields.number("face_match_score_decline_threshold", 0.0, 100.0).unwrap_or(30.0),
+        rotate: fields.boolean("rotate_image").unwrap_or(false),
+        common: super::common(fields),
+    };
+    form.fields.finish()?;
+    let common = input.common.clone();
+    let result = app.service.face_match(&caller.access, input).await.map_err(super::failure)?;
+    let body = super::envelope(result.request, "face_match", result.block, &common, app.timestamp());
+    Ok(caller.answer(Json(body)))
+}

@@ -1,0 +1,200 @@
+//! Renders the hosted pages from `assets/page.html` and the texts of a language.
+
+use std::sync::LazyLock;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use minijinja::{Environment, context};
+use serde_json::{Value, json};
+use service::hosted::View;
+use workflow::{Capture, SessionStatus, Step};
+
+const CSS: &str = include_str!("../../assets/verify.css");
+const JS: &str = include_str!("../../assets/verify.js");
+
+/// Names of the static files: they carry a hash, so browsers may keep them for ever.
+static ASSETS: LazyLock<(String, String)> = LazyLock::new(|| {
+    let name = |text: &str, kind: &str| {
+        let hash = store::sha256(text.as_bytes());
+        let short: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("verify.{short}.{kind}")
+    };
+    (name(CSS, "css"), name(JS, "js"))
+});
+
+/// Texts of the hosted pages, by language. English stands in for what is missing.
+static TEXTS: LazyLock<Value> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../texts/en.toml")).expect("the texts are tested to parse")
+});
+
+/// The compiled page.
+pub(crate) struct Pages {
+    environment: Environment<'static>,
+}
+
+/// What a page shows besides the session's state.
+#[derive(Default)]
+pub(crate) struct Notice {
+    /// What went wrong with the last form, for the person.
+    pub(crate) error: Option<String>,
+}
+
+impl Pages {
+    pub(crate) fn new() -> Self {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+        environment
+            .add_template("page", include_str!("../../assets/page.html"))
+            .expect("the page is tested to compile");
+        Self { environment }
+    }
+
+    /// The page of a session's present step.
+    pub(crate) fn session(
+        &self,
+        view: &View,
+        base: &str,
+        notice: &Notice,
+        frame_ancestors: &str,
+    ) -> Response {
+        let texts = &*TEXTS;
+        let (step, capture, heading) = match view.step {
+            Step::Consent => ("consent", "", texts["consent"]["heading"].clone()),
+            Step::Capture(capture) => {
+                ("capture", capture.as_str(), texts[capture.as_str()]["heading"].clone())
+            }
+            Step::Submit => ("submit", "", texts["submit"]["heading"].clone()),
+            Step::Waiting => ("waiting", "", texts["waiting"]["heading"].clone()),
+            Step::Result => {
+                ("result", "", texts["result"][format!("{}_heading", outcome(view.status))].clone())
+            }
+        };
+        let steps = steps(view);
+        let number = steps.iter().position(|known| *known == view.step).map(|index| index + 1);
+        let html = self.environment.get_template("page").and_then(|page| {
+            page.render(context! {
+                language => "en",
+                text => texts,
+                texts_json => minijinja::Value::from_safe_string(script_json(&texts["capture"])),
+                application => view.application,
+                base,
+                step,
+                capture,
+                heading,
+                status => view.status.as_str(),
+                session_id => view.session.to_string(),
+                number => number.unwrap_or(steps.len()).to_string(),
+                total => steps.len().to_string(),
+                wants_document => view.wants_document,
+                wants_selfie => view.wants_selfie,
+                outcome => outcome(view.status),
+                callback => view.callback.as_deref().unwrap_or_default(),
+                error => notice.error,
+                assets => json!({ "css": ASSETS.0, "js": ASSETS.1 }),
+            })
+        });
+        page(StatusCode::OK, html, frame_ancestors)
+    }
+
+    /// The page for a link that leads nowhere.
+    pub(crate) fn lost(&self, frame_ancestors: &str) -> Response {
+        let texts = &*TEXTS;
+        let html = self.environment.get_template("page").and_then(|page| {
+            page.render(context! {
+                language => "en",
+                text => texts,
+                step => "lost",
+                heading => texts["lost"]["heading"],
+                application => "",
+                assets => json!({ "css": ASSETS.0, "js": ASSETS.1 }),
+            })
+        });
+        page(StatusCode::NOT_FOUND, html, frame_ancestors)
+    }
+}
+
+/// The sentence for a form that was sent without agreeing.
+pub(crate) fn must_agree() -> String {
+    TEXTS["consent"]["must_agree"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The version of the consent text, for its record.
+pub(crate) fn consent_text(application: &str) -> String {
+    ["why", "retention", "agree"]
+        .iter()
+        .filter_map(|part| TEXTS["consent"][*part].as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
+        .replace("{application}", application)
+}
+
+fn outcome(status: SessionStatus) -> &'static str {
+    match status {
+        SessionStatus::Approved => "approved",
+        SessionStatus::Declined => "declined",
+        SessionStatus::Expired | SessionStatus::Abandoned | SessionStatus::KycExpired => "expired",
+        _ => "in_review",
+    }
+}
+
+/// The steps that this session walks through, for "step n of m".
+fn steps(view: &View) -> Vec<Step> {
+    let mut steps = vec![Step::Consent];
+    if view.wants_document {
+        steps.extend([Step::Capture(Capture::Front), Step::Capture(Capture::Back)]);
+    }
+    if view.wants_selfie {
+        steps.push(Step::Capture(Capture::Selfie));
+    }
+    steps.extend([Step::Submit, Step::Waiting, Step::Result]);
+    steps
+}
+
+/// JSON that cannot end the script element it stands in.
+fn script_json(value: &Value) -> String {
+    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+fn page(status: StatusCode, html: Result<String, minijinja::Error>, frame_ancestors: &str) -> Response {
+    let html = match html {
+        Ok(html) => html,
+        Err(error) => return crate::http::failure::Failure::internal(&error).into_response(),
+    };
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob: mediastream:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {frame_ancestors}"
+    );
+    let mut response = (status, html).into_response();
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(
+        "permissions-policy",
+        HeaderValue::from_static("camera=(self), microphone=(), geolocation=()"),
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// `GET /static/{name}` — the stylesheet and the script, under names that change with their content.
+pub(crate) async fn asset(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
+    let (kind, text) = if name == ASSETS.0 {
+        ("text/css; charset=utf-8", CSS)
+    } else if name == ASSETS.1 {
+        ("text/javascript; charset=utf-8", JS)
+    } else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], text)
+        .into_response()
+}

@@ -1,0 +1,282 @@
+//! `/session/{token}` and the forms below it.
+//!
+//! A browser that opens the link as a page gets a cookie and is sent on to
+//! `/session/-`, so that the token does not stay in its history (ASVS 14.2.1).
+//! Frames and programs use the token address itself: browsers keep cookies of
+//! framed pages back.
+
+use axum::{
+    Json,
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde_json::json;
+use service::hosted::{CaptureError, Refused, View};
+use workflow::Capture;
+
+use super::pages::{self, Notice};
+use crate::{
+    app::{App, ClientAddress},
+    http::{
+        failure::Failure,
+        form::{FileField, Form, PICTURES, PICTURES_AND_PDF},
+        limit::Budget,
+    },
+};
+
+/// Stands in the address where the token is in the cookie.
+const FROM_COOKIE: &str = "-";
+const COOKIE: &str = "bonafide_session";
+
+/// A person's session, found by its token, with the address prefix of its pages.
+struct Visitor {
+    view: View,
+    token: String,
+    base: String,
+    wants_json: bool,
+}
+
+/// Finds the session of a request, or answers for the link that leads nowhere.
+async fn visitor(
+    app: &App,
+    client: ClientAddress,
+    headers: &HeaderMap,
+    path: &str,
+) -> Result<Visitor, Response> {
+    let wants_json = accepts_json(headers);
+    if let Err(failure) = app.addresses.count(&client.0, Budget::HostedPage, app.now_s()) {
+        return Err(failure.into_response());
+    }
+    let token = if path == FROM_COOKIE { cookie(headers) } else { Some(path.to_owned()) };
+    let view = match &token {
+        Some(token) => app.service.view(token).await.map_err(|error| Failure::from(error).into_response())?,
+        None => None,
+    };
+    match (view, token) {
+        (Some(view), Some(token)) => {
+            Ok(Visitor { view, token, base: format!("/session/{path}"), wants_json })
+        }
+        _ if wants_json => Err(Failure::not_found().into_response()),
+        _ => Err(app.pages.lost(&app.settings.frame_ancestors)),
+    }
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("application/json"))
+}
+
+fn cookie(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token.to_owned())
+}
+
+/// `GET /session/{token}` — the page of the present step.
+pub(crate) async fn page(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let is_top_page = headers.get("sec-fetch-dest").is_some_and(|value| value == "document");
+    if is_top_page && token != FROM_COOKIE {
+        let secure = if app.settings.public_url.starts_with("https://") { "; Secure" } else { "" };
+        let cookie = format!("{COOKIE}={}; Path=/session/; HttpOnly; SameSite=Lax{secure}", visitor.token);
+        return (
+            [
+                (header::SET_COOKIE, cookie),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+                (header::REFERRER_POLICY, "no-referrer".to_owned()),
+            ],
+            Redirect::to(&format!("/session/{FROM_COOKIE}")),
+        )
+            .into_response();
+    }
+    app.pages.session(&visitor.view, &visitor.base, &Notice::default(), &app.settings.frame_ancestors)
+}
+
+fn state_json(view: &View) -> serde_json::Value {
+    let mut state = serde_json::to_value(view.step).unwrap_or_default();
+    state["session_id"] = json!(view.session);
+    state["status"] = json!(view.status);
+    state["application"] = json!(view.application);
+    state["limits"] = json!({
+        "front": { "max_megabytes": 10, "extensions": PICTURES_AND_PDF },
+        "back": { "max_megabytes": 10, "extensions": PICTURES_AND_PDF },
+        "selfie": { "max_megabytes": 10, "extensions": PICTURES },
+    });
+    state["callback"] = json!(view.callback);
+    state
+}
+
+/// `GET /session/{token}/state` — the next step as data.
+pub(crate) async fn state(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    mut headers: HeaderMap,
+) -> Response {
+    headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+    match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => {
+            ([(header::CACHE_CONTROL, "no-store")], Json(state_json(&visitor.view))).into_response()
+        }
+        Err(response) => response,
+    }
+}
+
+/// After a form: the new state for programs, the page for browsers.
+async fn done(app: &App, visitor: &Visitor) -> Response {
+    if !visitor.wants_json {
+        return Redirect::to(&visitor.base).into_response();
+    }
+    match app.service.view(&visitor.token).await {
+        Ok(Some(view)) => Json(state_json(&view)).into_response(),
+        Ok(None) => Failure::not_found().into_response(),
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// What the person is told when a form was not taken.
+fn refused(app: &App, visitor: &Visitor, status: StatusCode, code: &str, message: &str) -> Response {
+    if visitor.wants_json {
+        return (status, Json(json!({ "message": message, "code": code }))).into_response();
+    }
+    let notice = Notice { error: Some(message.to_owned()) };
+    let mut response =
+        app.pages.session(&visitor.view, &visitor.base, &notice, &app.settings.frame_ancestors);
+    *response.status_mut() = status;
+    response
+}
+
+fn not_now(app: &App, visitor: &Visitor, refused_because: Refused) -> Response {
+    match refused_because {
+        Refused::NotNow => {
+            if visitor.wants_json {
+                refused(
+                    app,
+                    visitor,
+                    StatusCode::CONFLICT,
+                    "not_now",
+                    "This step is not open now. Reload the page.",
+                )
+            } else {
+                Redirect::to(&visitor.base).into_response()
+            }
+        }
+        Refused::Store(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// `POST /session/{token}/consent` — records that the person agrees.
+pub(crate) async fn consent(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let agreed = body.split('&').any(|pair| pair == "agree=true" || pair == "agree=on")
+        || serde_json::from_str::<serde_json::Value>(&body).is_ok_and(|value| value["agree"] == json!(true));
+    if !agreed {
+        return refused(&app, &visitor, StatusCode::BAD_REQUEST, "consent_required", &pages::must_agree());
+    }
+    let text = pages::consent_text(&visitor.view.application);
+    match app.service.consent(&visitor.token, "en", &text).await {
+        Ok(()) => done(&app, &visitor).await,
+        Err(error) => not_now(&app, &visitor, error),
+    }
+}
+
+const DOCUMENT: &[FileField] =
+    &[FileField { name: "image", required: true, max_megabytes: 10, extensions: PICTURES_AND_PDF }];
+const SELFIE: &[FileField] =
+    &[FileField { name: "image", required: true, max_megabytes: 10, extensions: PICTURES }];
+
+/// `POST /session/{token}/capture/{side}` — takes a picture.
+pub(crate) async fn capture(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path((token, side)): Path<(String, String)>,
+    headers: HeaderMap,
+    request: Request,
+) -> Response {
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let Some(side) = Capture::parse(&side) else {
+        return Failure::not_found().into_response();
+    };
+    let mut form = match Form::read(request, if side == Capture::Selfie { SELFIE } else { DOCUMENT }).await {
+        Ok(form) => form,
+        Err(failure) if visitor.wants_json => return failure.into_response(),
+        Err(_) => {
+            let message = "That file could not be taken. Choose a JPEG, PNG, WebP or TIFF picture (or a PDF of the document) of at most 10 MB.";
+            return refused(&app, &visitor, StatusCode::BAD_REQUEST, "file_not_taken", message);
+        }
+    };
+    let how = form.fields.text("how", 20).unwrap_or_else(|| "upload".to_owned());
+    let Some(image) = form.file("image") else {
+        return Failure::field("image", "No file was submitted.").into_response();
+    };
+    match app.service.capture(&visitor.token, side, image.to_vec(), &how).await {
+        Ok(()) => done(&app, &visitor).await,
+        Err(CaptureError::Picture { code, message }) => {
+            refused(&app, &visitor, StatusCode::BAD_REQUEST, code, &message)
+        }
+        Err(CaptureError::Busy) => Failure::busy(2).into_response(),
+        Err(CaptureError::Refused(error)) => not_now(&app, &visitor, error),
+    }
+}
+
+/// `POST /session/{token}/skip-back` — the document has no other side.
+pub(crate) async fn skip_back(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    match app.service.skip_back(&visitor.token).await {
+        Ok(()) => done(&app, &visitor).await,
+        Err(error) => not_now(&app, &visitor, error),
+    }
+}
+
+/// `POST /session/{token}/submit` — hands everything in; the checks begin.
+pub(crate) async fn submit(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    match app.service.submit(&visitor.token).await {
+        Ok(()) => done(&app, &visitor).await,
+        Err(error) => not_now(&app, &visitor, error),
+    }
+}

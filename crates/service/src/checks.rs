@@ -1,0 +1,264 @@
+//! The checks on pictures, joined: the one engine behind sessions, single checks and the command line.
+//!
+//! A pure function of bytes, settings and the day. It gives findings (for
+//! `workflow::judge`) and the blocks of results that the API shows.
+
+use std::collections::BTreeMap;
+
+use evidence::Signal;
+use imaging::{DecodeError, Limits, Picture, RgbImage};
+use jiff::civil::Date;
+use serde_json::{Value, json};
+use workflow::{CheckState, Definition, Feature, Finding};
+
+use crate::{
+    age,
+    engines::{Engines, chain},
+};
+
+mod document_block;
+mod expected;
+mod faces;
+
+pub use document_block::{block as document_block, code_of};
+pub use faces::face_threshold_defaults;
+pub(crate) use faces::{age as estimate_age, compare_looks, liveness, look};
+
+/// What a person handed in.
+pub struct Submission {
+    /// What is to be checked.
+    pub definition: Definition,
+    /// Side of the document with the portrait.
+    pub front: Option<Vec<u8>>,
+    /// The other side.
+    pub back: Option<Vec<u8>>,
+    /// Picture of the person.
+    pub selfie: Option<Vec<u8>>,
+    /// What the caller knows about the person.
+    pub expected: Option<Value>,
+    /// The day on which the document is judged.
+    pub today: Date,
+    /// Passwords of PDFs: front, back.
+    pub passwords: [Option<String>; 2],
+}
+
+/// What the checks gave.
+#[derive(Debug, Clone, Default)]
+pub struct Examined {
+    findings: BTreeMap<Feature, Finding>,
+    blocks: BTreeMap<Feature, Value>,
+    /// The portrait cut out of the document, JPEG.
+    pub portrait: Option<Vec<u8>>,
+    /// Issuing state of the document.
+    pub country: Option<String>,
+    /// Type code of the document.
+    pub document_code: Option<String>,
+}
+
+impl Examined {
+    /// The evidence of one feature.
+    pub fn finding(&self, feature: Feature) -> Option<&Finding> {
+        self.findings.get(&feature)
+    }
+
+    /// The result of one feature as the API shows it.
+    pub fn block(&self, feature: Feature) -> Option<Value> {
+        self.blocks.get(&feature).cloned()
+    }
+
+    /// Every check of a workflow, failed for one reason.
+    pub(crate) fn failed(definition: &Definition, reason: &str) -> Self {
+        let findings = definition
+            .nodes
+            .iter()
+            .map(|node| (node.feature, Finding::failed(node.feature, reason)))
+            .collect();
+        Self { findings, ..Self::default() }
+    }
+
+    fn add(&mut self, finding: Finding, block: Value) {
+        self.blocks.insert(finding.feature, block);
+        self.findings.insert(finding.feature, finding);
+    }
+}
+
+/// Why bytes are no usable picture, in words for people.
+#[derive(Debug)]
+pub struct Unreadable(DecodeError);
+
+impl Unreadable {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        self.0.code()
+    }
+
+    /// What is wrong and what to do.
+    pub fn message(&self) -> String {
+        let mut text = self.0.to_string();
+        if let Some(first) = text.get(..1) {
+            text = format!("{}{}", first.to_uppercase(), text.get(1..).unwrap_or_default());
+        }
+        format!("{text}. Please send a JPEG, PNG, WebP or TIFF picture.")
+    }
+
+    /// The cause.
+    pub fn cause(&self) -> &DecodeError {
+        &self.0
+    }
+}
+
+/// Decodes an upload at the one door. PDFs give their first page.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn decode(bytes: &[u8], password: Option<&str>) -> Result<Picture, Unreadable> {
+    let limits = Limits::default();
+    if bytes.starts_with(b"%PDF") || password.is_some() {
+        let mut pages = imaging::decode_pages(bytes, &limits, password).map_err(Unreadable)?;
+        if pages.is_empty() {
+            return imaging::decode(bytes, &limits).map_err(Unreadable);
+        }
+        return Ok(pages.swap_remove(0));
+    }
+    imaging::decode(bytes, &limits).map_err(Unreadable)
+}
+
+/// A picture as it is shown: pixels only, without metadata.
+pub(crate) fn jpeg(picture: &Picture) -> Vec<u8> {
+    imaging::encode_jpeg(&picture.pixels, 90)
+}
+
+/// Media type of an upload, by its first bytes.
+pub(crate) fn content_type(bytes: &[u8]) -> &'static str {
+    match imaging::sniff(bytes) {
+        Ok(imaging::Format::Png) => "image/png",
+        Ok(imaging::Format::Webp) => "image/webp",
+        Ok(imaging::Format::Tiff) => "image/tiff",
+        Ok(imaging::Format::Pdf) => "application/pdf",
+        _ => "image/jpeg",
+    }
+}
+
+/// Runs every check of a workflow on what was handed in. What cannot run is a failed finding, never a missing one.
+pub fn examine(engines: &Engines, submission: &Submission) -> Examined {
+    let mut out = Examined::default();
+    let definition = &submission.definition;
+    let wants_selfie = [Feature::Liveness, Feature::FaceMatch, Feature::AgeEstimation]
+        .into_iter()
+        .any(|f| definition.has(f));
+    // Document and selfie are looked at side by side: a single check takes half the time on two cores.
+    let (document, selfie) = std::thread::scope(|scope| {
+        let selfie = wants_selfie.then(|| scope.spawn(|| faces::look(engines, submission.selfie.as_deref())));
+        let document = definition.has(Feature::Ocr).then(|| read_document(engines, submission));
+        let selfie = selfie.map(|thread| {
+            thread.join().unwrap_or_else(|_| Err("the look at the selfie broke off".to_owned()))
+        });
+        (document, selfie)
+    });
+    let portrait = match document {
+        None => None,
+        Some(Err(reason)) => {
+            out.add(Finding::failed(Feature::Ocr, &reason), json!({}));
+            None
+        }
+        Some(Ok(read)) => {
+            out.country.clone_from(&read.finding.country);
+            out.document_code.clone_from(&read.finding.document);
+            out.portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
+            out.add(read.finding, read.block);
+            read.portrait
+        }
+    };
+    if let Some(selfie) = selfie {
+        if definition.has(Feature::Liveness) {
+            let (finding, block) = faces::liveness(engines, &selfie);
+            out.add(finding, block);
+        }
+        if definition.has(Feature::FaceMatch) {
+            let (finding, block) = faces::compare(engines, portrait.as_ref(), &selfie);
+            out.add(finding, block);
+        }
+        if definition.has(Feature::AgeEstimation) {
+            let (finding, block) = faces::age(engines, &selfie);
+            out.add(finding, block);
+        }
+    }
+    for node in &definition.nodes {
+        // Features that this build cannot run (chip, screening of this session) fail, and so go to review.
+        if out.finding(node.feature).is_none() {
+            let mut finding = Finding::done(node.feature);
+            finding.state =
+                CheckState::NotEvaluated("this check is not part of the hosted flow yet".to_owned());
+            out.add(finding, json!({}));
+        }
+    }
+    out
+}
+
+/// A document that was read, or recognised as none.
+pub(crate) struct ReadDocument {
+    pub(crate) finding: Finding,
+    pub(crate) block: Value,
+    pub(crate) portrait: Option<RgbImage>,
+    /// Whether the picture shows a document at all.
+    pub(crate) recognised: bool,
+}
+
+/// Reads and cross-checks the document of a submission.
+pub(crate) fn read_document(engines: &Engines, submission: &Submission) -> Result<ReadDocument, String> {
+    let front = submission.front.as_deref().ok_or("no picture of the document")?;
+    let front = decode(front, submission.passwords[0].as_deref()).map_err(|error| error.message())?;
+    let back = match submission.back.as_deref() {
+        Some(bytes) => {
+            Some(decode(bytes, submission.passwords[1].as_deref()).map_err(|error| error.message())?)
+        }
+        None => None,
+    };
+    read_pictures(engines, &front, back.as_ref(), submission.expected.as_ref(), submission.today)
+}
+
+/// Reads and cross-checks a decoded document.
+pub(crate) fn read_pictures(
+    engines: &Engines,
+    front: &Picture,
+    back: Option<&Picture>,
+    expected: Option<&Value>,
+    today: Date,
+) -> Result<ReadDocument, String> {
+    let reader = engines.reader().map_err(|error| chain(&error))?;
+    let face_engine = engines.faces().map_err(|error| chain(&error))?;
+    let finder = |page: &RgbImage| faces::largest(&face_engine, page);
+    let options = document::Options { today, portrait_finder: Some(&finder), specimens_allowed: true };
+    let record = match reader.read(front, back, &options) {
+        Ok(record) => record,
+        Err(document::ReadError::NotADocument) => {
+            let mut finding = Finding::done(Feature::Ocr);
+            let signal = Signal::certain("COULD_NOT_RECOGNIZE_DOCUMENT", "document.read/1", Value::Null);
+            finding.signals.push(signal);
+            return Ok(ReadDocument { finding, block: json!({}), portrait: None, recognised: false });
+        }
+        Err(error) => return Err(chain(&error)),
+    };
+    let mut finding = Finding::done(Feature::Ocr);
+    finding.signals.clone_from(&record.signals);
+    if record.portrait.is_none() {
+        let shows = json!({ "side": "front" });
+        finding.signals.push(Signal::certain("PORTRAIT_IMAGE_NOT_DETECTED", "face.detect/1", shows));
+    }
+    if let Some(expected) = expected {
+        finding.signals.extend(expected::signals(&record, expected));
+    }
+    for picture in [Some(front), back].into_iter().flatten() {
+        if picture.metadata.truncated {
+            finding.signals.push(Signal::certain("IMAGE_TRUNCATED", "imaging.decode/1", Value::Null));
+        }
+    }
+    finding.country.clone_from(&record.issuing_state);
+    finding.document = code_of(record.document_type.as_deref()).map(str::to_owned);
+    finding.age = record
+        .value("date_of_birth")
+        .and_then(age::parse_date)
+        .map(|birth| f64::from(age::age_on(birth, today, age::LeapDayRule::March1)));
+    let block = document_block(&record, today);
+    Ok(ReadDocument { finding, block, portrait: record.portrait, recognised: true })
+}

@@ -1,0 +1,291 @@
+//! The worker: takes queued checks, runs them on the cores, writes their outcome in one transaction.
+//!
+//! A job carries only ids. Its outcome, the decision, the event, the audit row
+//! and the end of the job are one transaction, so a worker that dies leaves a
+//! job that another one does again from the start. What fails three times for
+//! technical reasons ends in review, never in an approval.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use store::{ApplicationId, Pii, SessionId, rows::checks::Check, rows::jobs::Job};
+use workflow::{Event, SessionStatus, decide, judge, transition};
+
+use crate::{
+    Service, checks,
+    hosted::insert_object,
+    sessions::{audit_session, details_of, state_of, status_of, tell_status},
+    workflows,
+};
+
+/// The queue of checks that compute.
+pub(crate) const QUEUE: &str = "cpu";
+/// Checks everything that a session's person handed in.
+pub(crate) const CHECK_SESSION: &str = "session.check";
+/// How long a worker may hold a job before another one takes it.
+const LEASE_SECONDS: i64 = 120;
+/// Waits before each further attempt, in seconds.
+const RETRIES_S: [i64; 2] = [2, 30];
+
+/// Why a job did not end.
+#[derive(Debug, thiserror::Error)]
+enum JobError {
+    #[error("the lease was lost")]
+    LeaseLost,
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("the cores are busy")]
+    Busy,
+}
+
+/// A session with the pictures that were handed in.
+struct Loaded {
+    submission: checks::Submission,
+    definition: workflow::Definition,
+}
+
+impl Service {
+    /// Works until `stop` says so; then ends what is in hand.
+    pub async fn work_until(self, mut stop: tokio::sync::watch::Receiver<bool>) {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let mut running = tokio::task::JoinSet::new();
+        while !*stop.borrow() {
+            while running.try_join_next().is_some() {}
+            let free = i64::try_from(cores.saturating_sub(running.len())).unwrap_or(1);
+            let leased = if free == 0 {
+                Ok(Vec::new())
+            } else {
+                self.store.write(move |tx| tx.lease_jobs(QUEUE, free, LEASE_SECONDS)).await
+            };
+            match leased {
+                Ok(jobs) if !jobs.is_empty() => {
+                    for job in jobs {
+                        let service = self.clone();
+                        running.spawn(async move { service.run_job(job).await });
+                    }
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = %error, "jobs cannot be leased"),
+            }
+            tokio::select! {
+                () = self.store.wait_for_jobs(Duration::from_secs(2)) => {}
+                _ = running.join_next(), if !running.is_empty() => {}
+                _ = stop.changed() => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn run_job(&self, job: Job) {
+        let outcome = match job.kind.as_str() {
+            CHECK_SESSION => self.check_session(&job).await,
+            _ => {
+                let job = job.clone();
+                self.store
+                    .write(move |tx| tx.bury_job(&job, "unknown kind of job"))
+                    .await
+                    .map(|_| ())
+                    .map_err(JobError::from)
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(job.id = %job.id, error = %error, attempt = job.attempts, "job did not end");
+            let wait = usize::try_from(job.attempts - 1).ok().and_then(|index| RETRIES_S.get(index)).copied();
+            let text = error.to_string();
+            let put_back = self.store.write(move |tx| {
+                let at = tx.now().plus_seconds(wait.unwrap_or(300));
+                tx.retry_job(&job, at, &text)
+            });
+            if let Err(error) = put_back.await {
+                tracing::warn!(error = %error, "job is left to its lease");
+            }
+        }
+    }
+
+    /// Runs every check of a session's workflow and decides it.
+    async fn check_session(&self, job: &Job) -> Result<(), JobError> {
+        let application = job.application;
+        let session: Option<SessionId> = job.payload["session"].as_str().and_then(|text| text.parse().ok());
+        let loaded = match session {
+            Some(session) => self.load_submission(application, session).await?,
+            None => None,
+        };
+        let (Some(session), Some(loaded)) = (session, loaded) else {
+            // Erased or decided meanwhile: there is nothing left to do.
+            let job = job.clone();
+            self.store.write(move |tx| tx.complete_job(&job)).await?;
+            return Ok(());
+        };
+        let mut definition = loaded.definition.clone();
+        let engines = self.engines.clone();
+        let submission = loaded.submission;
+        let examined = match self.pool.run(move || checks::examine(&engines, &submission)).await {
+            Ok(examined) => examined,
+            Err(crate::pool::PoolError::Busy) => return Err(JobError::Busy),
+            // A check that panics on these pictures will do so again: a person must look.
+            Err(crate::pool::PoolError::Panicked(reason)) => checks::Examined::failed(&definition, &reason),
+        };
+        checks::face_threshold_defaults(&self.engines, &mut definition);
+        self.conclude(job.clone(), application, session, definition, examined).await
+    }
+
+    async fn load_submission(
+        &self,
+        application: ApplicationId,
+        id: SessionId,
+    ) -> Result<Option<Loaded>, JobError> {
+        let found = self
+            .store
+            .read(move |tx| {
+                let Some(session) = tx.sessions(application).find(id)? else { return Ok(None) };
+                let state = state_of(&session)?;
+                if status_of(&session) != SessionStatus::InProgress || !state.progress.submitted {
+                    return Ok(None);
+                }
+                let definition = workflows::definition_of(tx, application, session.workflow)?;
+                let details = details_of(&session)?;
+                let mut objects = Vec::new();
+                for (kind, object) in &state.objects {
+                    if let Some(object) = tx.objects(application).find(*object)? {
+                        objects.push((kind.clone(), object));
+                    }
+                }
+                Ok::<_, store::Error>(definition.map(|definition| (definition, details, objects, tx.now())))
+            })
+            .await?;
+        let Some((definition, details, objects, now)) = found else { return Ok(None) };
+        let mut pictures = std::collections::BTreeMap::new();
+        for (kind, object) in objects {
+            let bytes = self.store.get_blob(&object).await?.ok_or(store::Error::Seal)?;
+            pictures.insert(kind, bytes);
+        }
+        Ok(Some(Loaded {
+            submission: checks::Submission {
+                definition: definition.clone(),
+                front: pictures.remove("front"),
+                back: pictures.remove("back"),
+                selfie: pictures.remove("selfie"),
+                expected: details.expected_details,
+                today: crate::date_of(now),
+                passwords: [None, None],
+            },
+            definition,
+        }))
+    }
+
+    /// Writes the outcome of the checks: results, pictures cut out, decision, event, audit, end of the job.
+    async fn conclude(
+        &self,
+        job: Job,
+        application: ApplicationId,
+        id: SessionId,
+        definition: workflow::Definition,
+        examined: checks::Examined,
+    ) -> Result<(), JobError> {
+        let key = self
+            .store
+            .read(move |tx| {
+                Ok::<_, store::Error>(tx.sessions(application).find(id)?.map(|session| session.key))
+            })
+            .await?;
+        let Some(key) = key else {
+            self.store.write(move |tx| tx.complete_job(&job)).await?;
+            return Ok(());
+        };
+        let portrait = match &examined.portrait {
+            Some(jpeg) => Some(self.write_object(&key, jpeg).await?),
+            None => None,
+        };
+        self.store
+            .write(move |tx| {
+                let Some(mut session) = tx.sessions(application).find_for_update(id)? else {
+                    return tx.complete_job(&job).map(|_| ()).map_err(JobError::from);
+                };
+                let mut state = state_of(&session)?;
+                if status_of(&session) != SessionStatus::InProgress || !state.progress.submitted {
+                    return tx.complete_job(&job).map(|_| ()).map_err(JobError::from);
+                }
+                if let Some(portrait) = &portrait {
+                    insert_object(tx, application, id, &session.key, "portrait", portrait)?;
+                    state.objects.insert("portrait".to_owned(), portrait.id);
+                }
+                let verdicts: Vec<_> = definition
+                    .nodes
+                    .iter()
+                    .filter_map(|node| examined.finding(node.feature).map(|finding| judge(node, finding)))
+                    .collect();
+                let attempt = tx
+                    .checks(application)
+                    .of_session(id)?
+                    .iter()
+                    .map(|check| check.attempt)
+                    .max()
+                    .unwrap_or(0)
+                    + 1;
+                for verdict in &verdicts {
+                    let check = Check {
+                        id: tx.new_id(),
+                        session: id,
+                        subject: session.subject,
+                        node_id: verdict.node_id.clone(),
+                        feature: verdict.feature.decision_name().to_owned(),
+                        attempt,
+                        status: serde_json::to_value(verdict.status)
+                            .ok()
+                            .and_then(|value| value.as_str().map(str::to_owned))
+                            .unwrap_or_default(),
+                        risks: verdict.warnings.iter().map(|warning| warning.risk.clone()).collect(),
+                        result: Pii(json!({
+                            "finding": examined.finding(verdict.feature),
+                            "warnings": verdict.warnings,
+                        })),
+                        created_at: tx.now(),
+                        updated_at: tx.now(),
+                    };
+                    tx.checks(application).insert(&check, &session.key)?;
+                }
+                let status = match decide(&definition, &verdicts) {
+                    // Every check ran or failed; a node without a finding is one that nobody could run.
+                    SessionStatus::InProgress => SessionStatus::InReview,
+                    decided => decided,
+                };
+                let next = transition(SessionStatus::InProgress, Event::Decided(status))
+                    .unwrap_or(SessionStatus::InReview);
+                next.as_str().clone_into(&mut session.status);
+                state.progress.decided = true;
+                session.state = Pii(serde_json::to_value(&state).map_err(store::Error::Json)?);
+                session.decision = Some(Pii(decision_of(&examined, &verdicts)));
+                session.country.clone_from(&examined.country);
+                session.document_type.clone_from(&examined.document_code);
+                session.decided_at = Some(tx.now());
+                tell_status(tx, application, &mut session)?;
+                tx.sessions(application).save(&mut session)?;
+                audit_session(
+                    tx,
+                    application,
+                    "system",
+                    "session.decide",
+                    id,
+                    Some(json!({ "status": next.as_str() })),
+                )?;
+                if tx.complete_job(&job)? { Ok(()) } else { Err(JobError::LeaseLost) }
+            })
+            .await
+    }
+}
+
+/// What is kept of the checks for the decision: blocks by feature, with their status and warnings.
+fn decision_of(examined: &checks::Examined, verdicts: &[workflow::Verdict]) -> Value {
+    let blocks: Vec<Value> = verdicts
+        .iter()
+        .map(|verdict| {
+            let mut block = examined.block(verdict.feature).unwrap_or_else(|| json!({}));
+            block["node_id"] = json!(verdict.node_id);
+            block["status"] = json!(verdict.status);
+            block["warnings"] = json!(verdict.warnings);
+            json!({ "feature": verdict.feature, "block": block })
+        })
+        .collect();
+    json!({ "checks": blocks })
+}

@@ -1,0 +1,566 @@
+//! Single checks without a workflow: the same engine, judged under the settings of one request.
+//!
+//! A saved request is a session of its own kind (`service` names the check), so
+//! that lists, decisions, erasure and retention treat it like any other.
+
+use evidence::catalogue::Action;
+use serde_json::{Value, json};
+use store::{Pii, Session, SessionId};
+use uuid::Uuid;
+use workflow::{
+    Definition, Feature, FeatureStatus, Finding, Node, NodeConfig, SessionStatus, Verdict, judge,
+};
+
+use crate::{
+    Service,
+    access::Access,
+    checks::{self, Unreadable},
+    hosted::insert_object,
+    pool::PoolError,
+    sessions::{Details, State, audit_session},
+};
+
+/// What every single check has.
+#[derive(Debug, Clone, Default)]
+pub struct Common {
+    /// Whether pictures and result are kept.
+    pub save: bool,
+    /// The caller's own name for the person.
+    pub vendor_data: Option<String>,
+    /// Given back with the answer.
+    pub metadata: Option<Value>,
+}
+
+/// A document to be read.
+#[derive(Debug, Clone)]
+pub struct IdVerification {
+    /// Side with the portrait.
+    pub front: Vec<u8>,
+    /// The other side.
+    pub back: Option<Vec<u8>>,
+    /// Password of the front's PDF.
+    pub front_password: Option<String>,
+    /// Password of the back's PDF.
+    pub back_password: Option<String>,
+    /// Whether signs of screens, copies and manipulated portraits count.
+    pub document_liveness: bool,
+    /// Declines below this age.
+    pub minimum_age: Option<u8>,
+    /// Whether a missing date of expiry declines.
+    pub decline_missing_expiry: bool,
+    /// Whether a machine readable zone that does not hold declines.
+    pub decline_invalid_mrz: bool,
+    /// Whether data that contradict each other decline.
+    pub decline_inconsistent: bool,
+    /// Whether names are given in Latin letters where the document has both.
+    pub prefer_latin: bool,
+    /// The rest.
+    pub common: Common,
+}
+
+/// Two faces to be compared.
+#[derive(Debug, Clone)]
+pub struct FaceMatch {
+    /// Picture of the person.
+    pub user: Vec<u8>,
+    /// Picture to compare with.
+    pub reference: Vec<u8>,
+    /// A similarity at or below this declines.
+    pub decline_threshold: f64,
+    /// Whether turned pictures are tried; the detector always does.
+    pub rotate: bool,
+    /// The rest.
+    pub common: Common,
+}
+
+/// A selfie to be judged.
+#[derive(Debug, Clone)]
+pub struct PassiveLiveness {
+    /// Picture of the person.
+    pub user: Vec<u8>,
+    /// A score at or below this declines.
+    pub decline_threshold: f64,
+    /// Whether turned pictures are tried; the detector always does.
+    pub rotate: bool,
+    /// The rest.
+    pub common: Common,
+}
+
+/// A selfie whose age is estimated.
+#[derive(Debug, Clone)]
+pub struct AgeEstimation {
+    /// Picture of the person.
+    pub user: Vec<u8>,
+    /// A liveness score at or below this declines.
+    pub liveness_decline_threshold: f64,
+    /// An estimated age below this declines.
+    pub minimum_age: u8,
+    /// Whether turned pictures are tried; the detector always does.
+    pub rotate: bool,
+    /// The rest.
+    pub common: Common,
+}
+
+/// A result with the id of its request: a session's id when it was saved.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The request.
+    pub request: Uuid,
+    /// The result.
+    pub block: Value,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum StandaloneError {
+    /// A picture cannot be used.
+    #[error("{field}: {text}")]
+    Picture {
+        /// Name of the form's field.
+        field: &'static str,
+        /// What is wrong and what to do.
+        text: String,
+    },
+    /// A PDF that does not open; the text is the API's.
+    #[error("{0}")]
+    Password(String),
+    /// The picture shows no document.
+    #[error("no document was recognised")]
+    NoDocument,
+    /// A model is missing; the text names the command that installs it.
+    #[error("{0}")]
+    NotInstalled(String),
+    /// The queue is full.
+    #[error("too many checks are waiting")]
+    Busy,
+    /// The check failed for a technical reason.
+    #[error("the check could not run")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<PoolError> for StandaloneError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Busy => Self::Busy,
+            panicked => Self::Failed(panicked.into()),
+        }
+    }
+}
+
+/// A picture that cannot be used, in the API's words.
+fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneError {
+    use imaging::DecodeError;
+    match error.cause() {
+        DecodeError::PasswordRequired | DecodeError::EncryptionUnsupported => StandaloneError::Password(
+            "The PDF is encrypted. Please upload a decrypted PDF or a photo instead.".to_owned(),
+        ),
+        DecodeError::WrongPassword => StandaloneError::Password(
+            "The PDF password is incorrect. Please provide the correct password.".to_owned(),
+        ),
+        _ => StandaloneError::Picture { field, text: error.message() },
+    }
+}
+
+fn one_node(feature: Feature, config: NodeConfig) -> Definition {
+    let mut definition = Definition::of(&[feature]);
+    for node in &mut definition.nodes {
+        node.config = config.clone();
+    }
+    definition
+}
+
+/// Single checks know two statuses: what a person would have to look at is not approved.
+fn two_valued(status: FeatureStatus) -> &'static str {
+    if status == FeatureStatus::Approved { "Approved" } else { "Declined" }
+}
+
+fn finish(mut block: Value, verdict: &Verdict, status: &str) -> Value {
+    block["status"] = json!(status);
+    block["warnings"] = json!(verdict.warnings);
+    block
+}
+
+/// Judges a finding under one node's settings and completes its block.
+fn judged(definition: &Definition, finding: &Finding, block: Value) -> (Value, Vec<Verdict>) {
+    let verdict = match definition.nodes.first() {
+        Some(node) => judge(node, finding),
+        None => judge(
+            &Node { id: String::new(), feature: finding.feature, config: NodeConfig::default() },
+            finding,
+        ),
+    };
+    let status = two_valued(verdict.status);
+    (finish(block, &verdict, status), vec![verdict])
+}
+
+/// What is kept of a single check.
+struct Kept {
+    name: &'static str,
+    feature: Feature,
+    block: Value,
+    status: &'static str,
+    pictures: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Service {
+    /// Reads and judges a document.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub async fn id_verification(
+        &self,
+        access: &Access,
+        input: IdVerification,
+        public_url: &str,
+    ) -> Result<Answer, StandaloneError> {
+        let engines = self.engines.clone();
+        engines.reader().map_err(|error| StandaloneError::NotInstalled(crate::engines::chain(&error)))?;
+        let today = crate::date_of(self.now());
+        let common = input.common.clone();
+        let pictures: Vec<(&'static str, Vec<u8>)> =
+            [Some(("front", input.front.clone())), input.back.clone().map(|back| ("back", back))]
+                .into_iter()
+                .flatten()
+                .collect();
+        let (block, status, portrait) = self
+            .pool
+            .run(move || {
+                let front = checks::decode(&input.front, input.front_password.as_deref())
+                    .map_err(|error| unreadable("front_image", &error))?;
+                let back = match &input.back {
+                    Some(bytes) => Some(
+                        checks::decode(bytes, input.back_password.as_deref())
+                            .map_err(|error| unreadable("back_image", &error))?,
+                    ),
+                    None => None,
+                };
+                let read = checks::read_pictures(&engines, &front, back.as_ref(), None, today)
+                    .map_err(|reason| StandaloneError::Failed(reason.into()))?;
+                if !read.recognised {
+                    return Err(StandaloneError::NoDocument);
+                }
+                let action = |decline: bool| if decline { Action::Decline } else { Action::NoAction };
+                let mut config = NodeConfig { minimum_age: input.minimum_age, ..NodeConfig::default() };
+                let mut set = |risks: &[&str], action: Action| {
+                    for risk in risks {
+                        config.actions.insert((*risk).to_owned(), action);
+                    }
+                };
+                set(&["MRZ_VALIDATION_FAILED", "MRZ_NOT_DETECTED"], action(input.decline_invalid_mrz));
+                set(
+                    &[
+                        "DATA_INCONSISTENT",
+                        "MRZ_AND_DATA_EXTRACTED_FROM_OCR_NOT_SAME",
+                        "DOCUMENT_SIDES_MISMATCH",
+                    ],
+                    action(input.decline_inconsistent),
+                );
+                set(&["EXPIRATION_DATE_NOT_DETECTED"], action(input.decline_missing_expiry));
+                set(
+                    &["SCREEN_CAPTURE_DETECTED", "PRINTED_COPY_DETECTED", "PORTRAIT_MANIPULATION_DETECTED"],
+                    action(input.document_liveness),
+                );
+                let definition = one_node(Feature::Ocr, config);
+                let (block, verdicts) = judged(&definition, &read.finding, read.block);
+                let status = verdicts.first().map_or("Declined", |verdict| two_valued(verdict.status));
+                let portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
+                Ok((block, status, portrait))
+            })
+            .await??;
+        let mut pictures = pictures;
+        pictures.extend(portrait.map(|portrait| ("portrait", portrait)));
+        let inline = pictures.clone();
+        let kept =
+            Kept { name: "ID_VERIFICATION", feature: Feature::Ocr, block: block.clone(), status, pictures };
+        let mut block = block;
+        let request = if common.save { Some(self.keep(access, &common, kept).await?) } else { None };
+        let links = match request {
+            Some(session) => self.picture_links(access, session, public_url).await?,
+            None => inline.iter().map(|(kind, bytes)| ((*kind).to_owned(), inline_image(bytes))).collect(),
+        };
+        for (kind, field) in
+            [("front", "front_image"), ("back", "back_image"), ("portrait", "portrait_image")]
+        {
+            block[field] = json!(links.iter().find(|(name, _)| name == kind).map(|(_, link)| link));
+        }
+        Ok(Answer { request: request.map_or_else(Uuid::new_v4, |session| session.0), block })
+    }
+
+    /// Compares two faces.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub async fn face_match(&self, access: &Access, input: FaceMatch) -> Result<Answer, StandaloneError> {
+        let engines = self.faces_ready()?;
+        let common = input.common.clone();
+        let pictures = vec![("selfie", input.user.clone()), ("portrait", input.reference.clone())];
+        let (block, status) = self
+            .pool
+            .run(move || {
+                let look = |field: &'static str, bytes: &[u8]| {
+                    checks::decode(bytes, None).map_err(|error| unreadable(field, &error))?;
+                    checks::look(&engines, Some(bytes))
+                        .map_err(|reason| StandaloneError::Failed(reason.into()))
+                };
+                let (user, reference) =
+                    (look("user_image", &input.user)?, look("ref_image", &input.reference)?);
+                let (finding, block) = checks::compare_looks(&engines, &user, Some(&reference));
+                let config =
+                    NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() };
+                let (block, verdicts) = judged(&one_node(Feature::FaceMatch, config), &finding, block);
+                Ok::<_, StandaloneError>((
+                    block,
+                    verdicts.first().map_or("Declined", |v| two_valued(v.status)),
+                ))
+            })
+            .await??;
+        let kept =
+            Kept { name: "FACE_MATCH", feature: Feature::FaceMatch, block: block.clone(), status, pictures };
+        self.answer(access, &common, kept, block).await
+    }
+
+    /// Judges whether a selfie shows a live person.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub async fn passive_liveness(
+        &self,
+        access: &Access,
+        input: PassiveLiveness,
+    ) -> Result<Answer, StandaloneError> {
+        let engines = self.faces_ready()?;
+        let common = input.common.clone();
+        let pictures = vec![("selfie", input.user.clone())];
+        let (block, status) = self
+            .pool
+            .run(move || {
+                checks::decode(&input.user, None).map_err(|error| unreadable("user_image", &error))?;
+                let look = checks::look(&engines, Some(&input.user));
+                let (finding, block) = checks::liveness(&engines, &look);
+                let config =
+                    NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() };
+                let (block, verdicts) = judged(&one_node(Feature::Liveness, config), &finding, block);
+                Ok::<_, StandaloneError>((
+                    block,
+                    verdicts.first().map_or("Declined", |v| two_valued(v.status)),
+                ))
+            })
+            .await??;
+        let kept = Kept {
+            name: "PASSIVE_LIVENESS",
+            feature: Feature::Liveness,
+            block: block.clone(),
+            status,
+            pictures,
+        };
+        self.answer(access, &common, kept, block).await
+    }
+
+    /// Estimates an age; passive liveness is judged with it.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub async fn age_estimation(
+        &self,
+        access: &Access,
+        input: AgeEstimation,
+    ) -> Result<Answer, StandaloneError> {
+        let engines = self.faces_ready()?;
+        let missing = "the age model is not installed: it is opt-in, install it with `bonafide models install faceres-age`";
+        match engines.ages() {
+            Ok(ages) if ages.is_some() => {}
+            Ok(_) => return Err(StandaloneError::NotInstalled(missing.to_owned())),
+            Err(error) => return Err(StandaloneError::Failed(Box::new(error))),
+        }
+        let common = input.common.clone();
+        let pictures = vec![("selfie", input.user.clone())];
+        let (block, status) = self
+            .pool
+            .run(move || {
+                checks::decode(&input.user, None).map_err(|error| unreadable("user_image", &error))?;
+                let look = checks::look(&engines, Some(&input.user));
+                let (live, live_block) = checks::liveness(&engines, &look);
+                let (aged, mut block) = checks::estimate_age(&engines, &look);
+                let live_config = NodeConfig {
+                    decline_threshold: Some(input.liveness_decline_threshold),
+                    // Without a liveness model the age still stands: what was not judged is said, not declined.
+                    ..NodeConfig::default()
+                };
+                let (_, live_verdicts) = judged(&one_node(Feature::Liveness, live_config), &live, json!({}));
+                let age_config = NodeConfig { minimum_age: Some(input.minimum_age), ..NodeConfig::default() };
+                let (_, age_verdicts) =
+                    judged(&one_node(Feature::AgeEstimation, age_config), &aged, json!({}));
+                let warnings: Vec<_> =
+                    age_verdicts.iter().chain(&live_verdicts).flat_map(|v| v.warnings.clone()).collect();
+                let approved = [&age_verdicts, &live_verdicts]
+                    .iter()
+                    .all(|verdicts| verdicts.iter().all(|verdict| verdict.status == FeatureStatus::Approved));
+                let status = if approved { "Approved" } else { "Declined" };
+                block["score"] = live_block["score"].clone();
+                block["status"] = json!(status);
+                block["warnings"] = json!(warnings);
+                Ok::<_, StandaloneError>((block, status))
+            })
+            .await??;
+        let kept = Kept {
+            name: "AGE_ESTIMATION",
+            feature: Feature::AgeEstimation,
+            block: block.clone(),
+            status,
+            pictures,
+        };
+        self.answer(access, &common, kept, block).await
+    }
+
+    fn faces_ready(&self) -> Result<std::sync::Arc<crate::Engines>, StandaloneError> {
+        let engines = self.engines.clone();
+        engines.faces().map_err(|error| StandaloneError::NotInstalled(crate::engines::chain(&error)))?;
+        Ok(engines)
+    }
+
+    async fn answer(
+        &self,
+        access: &Access,
+        common: &Common,
+        kept: Kept,
+        block: Value,
+    ) -> Result<Answer, StandaloneError> {
+        let request = if common.save { self.keep(access, common, kept).await?.0 } else { Uuid::new_v4() };
+        Ok(Answer { request, block })
+    }
+
+    /// Keeps a single check as a session of its own kind.
+    async fn keep(&self, access: &Access, common: &Common, kept: Kept) -> Result<SessionId, StandaloneError> {
+        let application = access.application;
+        let vendor_data = common.vendor_data.clone();
+        // The person's key first: pictures are sealed with it before their rows are written.
+        let (subject, key, vendor_index) = self
+            .store
+            .write(move |tx| {
+                Ok::<_, store::Error>(match vendor_data {
+                    None => {
+                        let (subject, key) = tx.subjects(application).create("user")?;
+                        (subject, key, None)
+                    }
+                    Some(vendor_data) => {
+                        let (subject, _) = tx.subjects(application).find_or_create("user", &vendor_data)?;
+                        let index = tx.subjects(application).vendor_index(&vendor_data)?;
+                        (subject.id, subject.key, Some(index))
+                    }
+                })
+            })
+            .await?;
+        let mut written = Vec::new();
+        for (kind, bytes) in &kept.pictures {
+            written.push((*kind, self.write_object(&key, bytes).await?));
+        }
+        let blobs: Vec<_> = written.iter().map(|(_, object)| object.blob.clone()).collect();
+        let access = access.clone();
+        let common = common.clone();
+        let saved = self
+            .store
+            .write(move |tx| {
+                let now = tx.now();
+                let mut token = [0; 32];
+                tx.random().fill(&mut token);
+                let id: SessionId = tx.new_id();
+                let mut state = State::default();
+                state.progress.submitted = true;
+                state.progress.decided = true;
+                for (kind, object) in &written {
+                    state.objects.insert((*kind).to_owned(), object.id);
+                }
+                let details = Details {
+                    vendor_data: common.vendor_data.clone(),
+                    metadata: common.metadata.clone(),
+                    ..Details::default()
+                };
+                let checks = json!({ "checks": [{ "feature": kept.feature, "block": kept.block }] });
+                let session = Session {
+                    application,
+                    id,
+                    number: tx.sessions(application).next_number()?,
+                    // Nobody is given this token: a single check has no hosted page.
+                    token_hash: store::sha256(&token),
+                    kind: "user".to_owned(),
+                    service: Some(kept.name.to_owned()),
+                    subject,
+                    vendor_index,
+                    workflow: None,
+                    status: SessionStatus::parse(kept.status)
+                        .unwrap_or(SessionStatus::InReview)
+                        .as_str()
+                        .to_owned(),
+                    features: vec![kept.feature.decision_name().to_owned()],
+                    language: None,
+                    country: kept.block["issuing_state"].as_str().map(str::to_owned),
+                    document_type: checks::code_of(kept.block["document_type"].as_str()).map(str::to_owned),
+                    details: Pii(serde_json::to_value(&details).map_err(store::Error::Json)?),
+                    state: Pii(serde_json::to_value(&state).map_err(store::Error::Json)?),
+                    decision: Some(Pii(checks)),
+                    last_event: 0,
+                    version: 1,
+                    created_at: now,
+                    updated_at: now,
+                    expires_at: now,
+                    decided_at: Some(now),
+                    key: key.clone(),
+                };
+                tx.sessions(application).insert(&session)?;
+                for (kind, object) in &written {
+                    insert_object(tx, application, id, &key, kind, object)?;
+                }
+                audit_session(
+                    tx,
+                    application,
+                    &access.actor(),
+                    "check.run",
+                    id,
+                    Some(json!({ "check": kept.name })),
+                )?;
+                Ok::<_, store::Error>(id)
+            })
+            .await;
+        match saved {
+            Ok(id) => Ok(id),
+            Err(error) => {
+                self.store.delete_blobs(&blobs).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Links to the pictures of a saved check.
+    async fn picture_links(
+        &self,
+        access: &Access,
+        session: SessionId,
+        public_url: &str,
+    ) -> Result<Vec<(String, String)>, store::Error> {
+        let application = access.application;
+        let public_url = public_url.to_owned();
+        self.store
+            .read(move |tx| {
+                let objects = tx.objects(application).of_session(session)?;
+                objects
+                    .into_iter()
+                    .map(|object| {
+                        Ok((
+                            object.kind.clone(),
+                            crate::media::link(tx, application, object.id, &public_url)?,
+                        ))
+                    })
+                    .collect()
+            })
+            .await
+    }
+}
+
+/// A picture within the answer: re-encoded, base64.
+fn inline_image(bytes: &[u8]) -> String {
+    let jpeg = checks::decode(bytes, None).map(|picture| checks::jpeg(&picture)).unwrap_or_default();
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, jpeg)
+}
