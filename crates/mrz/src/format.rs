@@ -295,7 +295,7 @@ static FRENCH_LICENCE: Layout = Layout {
         field(Kind::Surname, 0, 21, 8),
         field(Kind::CheckDigit, 0, 29, 1),
     ],
-    checks: &[check(Kind::DocumentNumber, 0, 14, &[(0, 5, 9)]), composite(0, 29, &[(0, 0, 29)])],
+    checks: &[check(Kind::DocumentNumber, 0, 14, &[(0, 0, 14)]), composite(0, 29, &[(0, 0, 29)])],
     long_number: false,
 };
 

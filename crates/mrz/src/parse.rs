@@ -262,7 +262,11 @@ fn number(format: Format, at: &impl Fn(Span) -> String) -> Option<Number> {
             return Some(Number { covered, text, digit_at, digit: last, optional: rest });
         }
     }
-    let text = covered.trim_end_matches('<').to_owned();
+    let own =
+        layout.fields.iter().find(|f| f.kind == Kind::DocumentNumber).map(|f| at(f.span)).unwrap_or_default();
+    // The French card counts year and month of issue in its number, its licence the whole line before the digit in the check.
+    let text =
+        if format == Format::FrenchLicence { own } else { covered.clone() }.trim_end_matches('<').to_owned();
     Some(Number { text, covered, digit_at: check.at, digit, optional: optional.trim_matches('<').to_owned() })
 }
 
@@ -435,12 +439,18 @@ mod tests {
     /// Doc 9303-4 appendix A.
     #[test]
     fn the_passport_of_the_standard_is_read() {
-        let mrz = parse(&["P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"], TODAY)
-            .expect("TD3");
+        let mrz = parse(
+            &["P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"],
+            TODAY,
+        )
+        .expect("TD3");
         assert!(mrz.valid(), "{:?}", mrz.errors);
         assert_eq!((mrz.format, mrz.sex), (Format::Td3, Some(Sex::Female)));
         assert_eq!((mrz.names.surname.as_str(), mrz.names.given_names.as_str()), ("ERIKSSON", "ANNA MARIA"));
-        assert_eq!(mrz.birth_date.as_ref().and_then(|d| d.date).and_then(|d| d.iso()).as_deref(), Some("1974-08-12"));
+        assert_eq!(
+            mrz.birth_date.as_ref().and_then(|d| d.date).and_then(|d| d.iso()).as_deref(),
+            Some("1974-08-12")
+        );
         assert_eq!(mrz.key().as_deref(), Some("L898902C3674081221204159"));
         assert_eq!(mrz.block().personal_number, "ZE184226B");
     }
@@ -449,7 +459,11 @@ mod tests {
     #[test]
     fn a_long_document_number_runs_on_into_the_optional_data() {
         let mrz = parse(
-            &["IDBEL000590240<6013<<<<<<<<<<<", "8512017F1311048BEL851201002007", "REINARTZ<<ULRIKE<KATIA<E<<<<<<"],
+            &[
+                "IDBEL000590240<6013<<<<<<<<<<<",
+                "8512017F1311048BEL851201002007",
+                "REINARTZ<<ULRIKE<KATIA<E<<<<<<",
+            ],
             TODAY,
         )
         .expect("TD1");
@@ -461,7 +475,11 @@ mod tests {
     #[test]
     fn a_german_card_has_no_sex_and_a_code_of_one_letter() {
         let mrz = parse(
-            &["IDD<<T220001293<<<<<<<<<<<<<<<", "6408125<2010315D<<<<<<<<<<<<<4", "MUSTERMANN<<ERIKA<<<<<<<<<<<<<"],
+            &[
+                "IDD<<T220001293<<<<<<<<<<<<<<<",
+                "6408125<2010315D<<<<<<<<<<<<<4",
+                "MUSTERMANN<<ERIKA<<<<<<<<<<<<<",
+            ],
             TODAY,
         )
         .expect("TD1");
@@ -473,14 +491,21 @@ mod tests {
     #[test]
     fn cut_off_names_unknown_dates_and_lone_names_are_told() {
         let mrz = parse(
-            &["I<PRT007666667<ZZ00<<<<<<<<<<<", "8303143M3405293PRT<<<<<<<<<<<4", "CACADOR<DE<ARAUJO<<ANDRE<ESTEV"],
+            &[
+                "I<PRT007666667<ZZ00<<<<<<<<<<<",
+                "8303143M3405293PRT<<<<<<<<<<<4",
+                "CACADOR<DE<ARAUJO<<ANDRE<ESTEV",
+            ],
             TODAY,
         )
         .expect("TD1");
         assert!(mrz.valid() && mrz.names.truncated);
         assert_eq!(mrz.document_number, "007666667ZZ0");
-        let lone = parse(&["P<UTOARKFREITH<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<", "L898902C36UTO74<<<<2F1204159ZE184226B<<<<<10"], TODAY)
-            .expect("TD3");
+        let lone = parse(
+            &["P<UTOARKFREITH<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<", "L898902C36UTO74<<<<2F1204159ZE184226B<<<<<10"],
+            TODAY,
+        )
+        .expect("TD3");
         assert!(!lone.names.separated && lone.names.given_names.is_empty());
         let birth = lone.birth_date.as_ref().and_then(|d| d.date).expect("a date with unknown parts");
         assert_eq!((birth.year, birth.month, birth.day), (Some(1974), None, None));
