@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 /// A path inside the test data; `None`, said on standard output, without them.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn data(relative: &str) -> Option<PathBuf> {
     let root = std::env::var_os("BONAFIDE_TESTDATA").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
