@@ -29,7 +29,15 @@ fn read(data: &Path) -> (Vec<Row>, Vec<Pair>) {
     let mut reader = csv::Reader::from_path(data.join("bench/screening_queries.csv")).expect("queries");
     let head = reader.headers().expect("head").clone();
     let at = |n: &str| head.iter().position(|h| h == n).expect("column");
-    let (s, c, sc, q, e, m, id) = (at("source"), at("category"), at("schema"), at("query_name"), at("expected_id"), at("should_match"), at("qid"));
+    let (s, c, sc, q, e, m, id) = (
+        at("source"),
+        at("category"),
+        at("schema"),
+        at("query_name"),
+        at("expected_id"),
+        at("should_match"),
+        at("qid"),
+    );
     for r in reader.records() {
         let r = r.expect("row");
         rows.push(Row {
@@ -47,7 +55,12 @@ fn read(data: &Path) -> (Vec<Row>, Vec<Pair>) {
     for r in reader.records() {
         let r = r.expect("row");
         if &r[1] == "name_bench" {
-            pairs.push(Pair { schema: Schema::parse(&r[2]), a: r[3].to_owned(), b: r[4].to_owned(), positive: &r[9] == "true" });
+            pairs.push(Pair {
+                schema: Schema::parse(&r[2]),
+                a: r[3].to_owned(),
+                b: r[4].to_owned(),
+                positive: &r[9] == "true",
+            });
         }
     }
     (rows, pairs)
@@ -69,7 +82,8 @@ fn scores(rows: &[Row], screener: &Screener, keys: &HashMap<String, u32>, weight
 }
 
 fn threshold(rows: &[Row], scores: &[f32], keep: impl Fn(&Row) -> bool) -> f32 {
-    let mut clean: Vec<f32> = rows.iter().zip(scores).filter(|(r, _)| !r.positive && !r.hard && keep(r)).map(|x| *x.1).collect();
+    let mut clean: Vec<f32> =
+        rows.iter().zip(scores).filter(|(r, _)| !r.positive && !r.hard && keep(r)).map(|x| *x.1).collect();
     clean.sort_by(|a, b| b.total_cmp(a));
     clean.get(clean.len() / 100).copied().unwrap_or(0.0) + 1e-6
 }
@@ -102,13 +116,16 @@ fn best_f1(pairs: &[Pair], weights: &Weights) -> (f32, f32, Vec<f32>) {
 }
 
 fn main() {
-    let data = PathBuf::from(std::env::var("BONAFIDE_TESTDATA").unwrap_or_else(|_| "../shared/data".to_owned())).join("aml");
+    let data =
+        PathBuf::from(std::env::var("BONAFIDE_TESTDATA").unwrap_or_else(|_| "../shared/data".to_owned()))
+            .join("aml");
     let dir = PathBuf::from(std::env::args().nth(1).expect("index folder"));
     let mode = std::env::args().nth(2).unwrap_or_default();
     let (rows, pairs) = read(&data);
     let screener = Screener::open(&dir).expect("index");
-    let keys: HashMap<String, u32> =
-        (0..screener.index().entities() as u32).filter_map(|i| screener.index().entity(i).map(|e| (e.key, i))).collect();
+    let keys: HashMap<String, u32> = (0..screener.index().entities() as u32)
+        .filter_map(|i| screener.index().entity(i).map(|e| (e.key, i)))
+        .collect();
     let mut weights = Weights::default();
     if mode == "fit" {
         fit(&rows, &pairs, &screener, &keys, &mut weights);
@@ -126,7 +143,8 @@ fn main() {
     println!("recall {hit}/{n} = {:.4}", hit as f32 / n as f32);
     for c in categories {
         let (hit, n) = recall(&rows, &scores, t, |r| r.positive && r.category == c);
-        let found = rows.iter().zip(&scores).filter(|(r, s)| r.positive && r.category == c && **s > 0.0).count();
+        let found =
+            rows.iter().zip(&scores).filter(|(r, s)| r.positive && r.category == c && **s > 0.0).count();
         println!("  {c:24} {hit}/{n} = {:.3}   found {:.3}", hit as f32 / n as f32, found as f32 / n as f32);
     }
     let (hit, n) = recall(&rows, &scores, t, |r| r.hard);
@@ -136,13 +154,32 @@ fn main() {
     if mode == "errors" {
         for (r, s) in rows.iter().zip(&scores) {
             if r.positive && *s < t {
-                println!("MISS {s:.3} [{}] {} | {}", r.category, r.name, keys.get(&r.expected).and_then(|i| screener.index().entity(*i)).map_or(String::new(), |e| e.names.iter().take(6).map(|n| n.text.clone()).collect::<Vec<_>>().join(" / ")));
+                println!(
+                    "MISS {s:.3} [{}] {} | {}",
+                    r.category,
+                    r.name,
+                    keys.get(&r.expected).and_then(|i| screener.index().entity(*i)).map_or(
+                        String::new(),
+                        |e| e.names.iter().take(6).map(|n| n.text.clone()).collect::<Vec<_>>().join(" / ")
+                    )
+                );
             }
         }
         for (r, s) in rows.iter().zip(&scores) {
             if !r.positive && *s >= t - 0.03 {
                 let top = screener.raw(&r.name, r.schema, &weights, 1);
-                println!("FALSE {s:.3} [{}] {} | {}", r.category, r.name, top.first().and_then(|h| screener.index().entity(h.0)).map_or(String::new(), |e| e.names.iter().take(6).map(|n| n.text.clone()).collect::<Vec<_>>().join(" / ")));
+                println!(
+                    "FALSE {s:.3} [{}] {} | {}",
+                    r.category,
+                    r.name,
+                    top.first().and_then(|h| screener.index().entity(h.0)).map_or(String::new(), |e| e
+                        .names
+                        .iter()
+                        .take(6)
+                        .map(|n| n.text.clone())
+                        .collect::<Vec<_>>()
+                        .join(" / "))
+                );
             }
         }
     }
@@ -155,7 +192,13 @@ fn main() {
     }
 }
 
-fn fit(rows: &[Row], pairs: &[Pair], screener: &Screener, keys: &HashMap<String, u32>, weights: &mut Weights) {
+fn fit(
+    rows: &[Row],
+    pairs: &[Pair],
+    screener: &Screener,
+    keys: &HashMap<String, u32>,
+    weights: &mut Weights,
+) {
     // Mean over five folds of recall at the threshold that the other folds set, less the share of
     // hard negatives over 2 %, plus the F1 of the pairs at half weight.
     let goal = |weights: &Weights| -> f32 {

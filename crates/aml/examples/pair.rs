@@ -6,10 +6,25 @@ fn main() {
     let schema = aml::Schema::parse(a.get(3).map_or("Person", String::as_str));
     for side in [&a[1], &a[2]] {
         for t in names::analyse(side, schema.kind()).tokens {
-            println!("{} latin={} sound={} skel={} {:?} groups={:?} info={:.1}", t.text, t.latin, t.sound, t.skeleton, t.role, t.groups, -t.share.ln());
+            println!(
+                "{} latin={} sound={} skel={} {:?} groups={:?} info={:.1}",
+                t.text,
+                t.latin,
+                t.sound,
+                t.skeleton,
+                t.role,
+                t.groups,
+                -t.share.ln()
+            );
         }
     }
     println!("{:?}", aml::compare_pair(&a[1], &a[2], schema, &Weights::default()));
     let (x, y) = (names::analyse(&a[1], schema.kind()), names::analyse(&a[2], schema.kind()));
-    for p in &x.tokens { for q in &y.tokens { if let Some(g) = names::compare(p.view(), q.view()) { println!("{} ~ {}: {g:?}", p.latin, q.latin); } } }
+    for p in &x.tokens {
+        for q in &y.tokens {
+            if let Some(g) = names::compare(p.view(), q.view()) {
+                println!("{} ~ {}: {g:?}", p.latin, q.latin);
+            }
+        }
+    }
 }

@@ -32,7 +32,8 @@ impl Dice {
         // A third of the surnames are not on any list: syllables make the vocabulary grow as it does in life.
         if self.next(3) == 0 {
             const SYLLABLES: [&str; 24] = [
-                "ka", "ro", "mi", "ten", "va", "lo", "shi", "bar", "do", "nu", "gel", "sa", "tri", "po", "len", "ha", "ri", "zo", "mar", "ki", "be", "fan", "os", "ul",
+                "ka", "ro", "mi", "ten", "va", "lo", "shi", "bar", "do", "nu", "gel", "sa", "tri", "po",
+                "len", "ha", "ri", "zo", "mar", "ki", "be", "fan", "os", "ul",
             ];
             let count = 3 + self.next(2);
             words.push((0..count).map(|_| SYLLABLES[self.next(SYLLABLES.len())]).collect());
@@ -44,13 +45,24 @@ impl Dice {
 fn cpu() -> Duration {
     // utime of this process in clock ticks of 10 ms is too coarse for one query, fine for sums.
     let stat = fs_err::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks: u64 = stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(11).and_then(|t| t.parse().ok()).unwrap_or(0);
+    let ticks: u64 = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .nth(11)
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(0);
     Duration::from_millis(ticks * 10)
 }
 
 fn rss_mb() -> u64 {
     let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
-    let kb = status.lines().find(|l| l.starts_with("VmRSS")).and_then(|l| l.split_whitespace().nth(1)).and_then(|n| n.parse::<u64>().ok());
+    let kb = status
+        .lines()
+        .find(|l| l.starts_with("VmRSS"))
+        .and_then(|l| l.split_whitespace().nth(1))
+        .and_then(|n| n.parse::<u64>().ok());
     kb.unwrap_or(0) / 1024
 }
 
@@ -87,7 +99,11 @@ fn main() {
     let dir = std::env::temp_dir().join(format!("bonafide-aml-scale-{}", std::process::id()));
     fs_err::create_dir_all(&dir).expect("folder");
     let mut dice = Dice(20_261_123);
-    let out = if mode == "names" { at_size(count, &parts, &dir, &mut dice) } else { delta(count, listed, &parts, &dir, &mut dice) };
+    let out = if mode == "names" {
+        at_size(count, &parts, &dir, &mut dice)
+    } else {
+        delta(count, listed, &parts, &dir, &mut dice)
+    };
     println!("{out}");
     fs_err::remove_dir_all(&dir).expect("remove");
 }
@@ -133,7 +149,13 @@ fn at_size(count: usize, parts: &[String], dir: &std::path::Path, dice: &mut Dic
     })
 }
 
-fn delta(count: usize, listed: Vec<Entity>, parts: &[String], dir: &std::path::Path, dice: &mut Dice) -> serde_json::Value {
+fn delta(
+    count: usize,
+    listed: Vec<Entity>,
+    parts: &[String],
+    dir: &std::path::Path,
+    dice: &mut Dice,
+) -> serde_json::Value {
     let mut customers = CustomerBuilder::new();
     for i in 0..count {
         let query = Query { names: vec![dice.name(parts)], schema: Schema::Person, ..Query::default() };
@@ -141,7 +163,8 @@ fn delta(count: usize, listed: Vec<Entity>, parts: &[String], dir: &std::path::P
     }
     customers.write(&dir.join("customers.bfaml")).expect("write");
     let mut new = listed.clone();
-    for (i, entity) in new.iter_mut().filter(|e| e.schema == Schema::Person).step_by(7).take(400).enumerate() {
+    for (i, entity) in new.iter_mut().filter(|e| e.schema == Schema::Person).step_by(7).take(400).enumerate()
+    {
         entity.add_name(&format!("{} {}", dice.name(parts), i), NameKind::Alias);
     }
     for i in 0..100 {

@@ -11,7 +11,10 @@ pub fn code(text: &str) -> Option<&'static str> {
         let mut table = HashMap::new();
         for line in include_str!("../data/countries.tsv").lines() {
             let mut columns = line.split('\t');
-            let (Some(code), Some(alpha3), Some(names)) = (columns.next(), columns.next(), columns.next()) else { continue };
+            let (Some(code), Some(alpha3), Some(names)) = (columns.next(), columns.next(), columns.next())
+            else {
+                continue;
+            };
             table.insert(code.to_owned(), code);
             if !alpha3.is_empty() {
                 table.entry(alpha3.to_owned()).or_insert(code);
@@ -20,7 +23,14 @@ pub fn code(text: &str) -> Option<&'static str> {
                 table.entry(name.to_owned()).or_insert(code);
             }
         }
-        for (name, code) in [("palestinian", "ps"), ("korea, north", "kp"), ("korea, south", "kr"), ("burma", "mm"), ("uk", "gb"), ("gaza", "ps")] {
+        for (name, code) in [
+            ("palestinian", "ps"),
+            ("korea, north", "kp"),
+            ("korea, south", "kr"),
+            ("burma", "mm"),
+            ("uk", "gb"),
+            ("gaza", "ps"),
+        ] {
             table.insert(name.to_owned(), code);
         }
         table
@@ -42,7 +52,14 @@ mod tests {
 
     #[test]
     fn names_and_codes_of_countries_are_found() {
-        for (text, want) in [("Iran", "ir"), ("IRN", "ir"), ("ir", "ir"), ("Korea, North", "kp"), ("Democratic Republic of the Congo", "cd"), ("Россия", "ru")] {
+        for (text, want) in [
+            ("Iran", "ir"),
+            ("IRN", "ir"),
+            ("ir", "ir"),
+            ("Korea, North", "kp"),
+            ("Democratic Republic of the Congo", "cd"),
+            ("Россия", "ru"),
+        ] {
             assert_eq!(code(text), Some(want), "{text}");
         }
         assert_eq!(code("Atlantis"), None);

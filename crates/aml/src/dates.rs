@@ -85,7 +85,8 @@ impl DateRange {
         let mut digits = String::new();
         let mut word = String::new();
         let mut unknown = 0;
-        let time = text.find('t').filter(|&t| t == 10 && text.as_bytes().first().is_some_and(u8::is_ascii_digit));
+        let time =
+            text.find('t').filter(|&t| t == 10 && text.as_bytes().first().is_some_and(u8::is_ascii_digit));
         let text = &text[..time.unwrap_or(text.len())];
         for c in text.chars().chain([' ']) {
             if c.is_ascii_digit() {
@@ -153,7 +154,10 @@ impl DateRange {
             if y1 == y2 && m1 == d2 && d1 == m2 {
                 return DateRelation::DayMonthSwapped;
             }
-            if y1 == y2 && ((m1 == m2 && (d1.abs_diff(d2) <= 1 || d1.abs_diff(d2) % 10 == 0)) || (d1 == d2 && m1.abs_diff(m2) == 1)) {
+            if y1 == y2
+                && ((m1 == m2 && (d1.abs_diff(d2) <= 1 || d1.abs_diff(d2) % 10 == 0))
+                    || (d1 == d2 && m1.abs_diff(m2) == 1))
+            {
                 return DateRelation::OneOff;
             }
         } else if overlap {
@@ -176,7 +180,8 @@ fn split(value: u32) -> (u32, u32, u32) {
 }
 
 fn month_number(word: &str) -> Option<u32> {
-    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     if word.len() < 3 {
         return None;
     }
@@ -240,7 +245,10 @@ mod tests {
         let day = DateRange::day(1946, 9, 26);
         assert_eq!(day.relation(DateRange::years(1946, 1946)), DateRelation::Within);
         assert_eq!(day.relation(DateRange::day(1946, 9, 26)), DateRelation::SameDay);
-        assert_eq!(DateRange::day(1946, 4, 5).relation(DateRange::day(1946, 5, 4)), DateRelation::DayMonthSwapped);
+        assert_eq!(
+            DateRange::day(1946, 4, 5).relation(DateRange::day(1946, 5, 4)),
+            DateRelation::DayMonthSwapped
+        );
         assert_eq!(day.relation(DateRange::day(1950, 9, 26)), DateRelation::Different);
     }
 }

@@ -87,7 +87,11 @@ pub(crate) fn score(query: &Query, entity: &Facts, ratio: f32, weights: DiditWei
         if same { 100.0 } else { -50.0 }
     });
     let present = |weight: u32, there: bool| if there { f64::from(weight) } else { 0.0 };
-    let (wn, wd, wc) = (f64::from(weights.name), present(weights.birth, dob.is_some()), present(weights.country, country.is_some()));
+    let (wn, wd, wc) = (
+        f64::from(weights.name),
+        present(weights.birth, dob.is_some()),
+        present(weights.country, country.is_some()),
+    );
     let sum = if wn + wd + wc > 0.0 { wn + wd + wc } else { 1.0 };
     let part = |score: f64, weight: f64| score * weight / sum;
     let (n, d, c) = (part(name_score, wn), part(dob.unwrap_or(0.0), wd), part(country.unwrap_or(0.0), wc));
@@ -130,7 +134,9 @@ fn document_number(query: &Query, entity: &Facts) -> (&'static str, &'static str
         return ("MATCH", "Document number matches: score set to 100");
     }
     let unnamed = facts::kind_hash("");
-    if own.iter().any(|q| q.kind != unnamed && entity.identifiers.iter().any(|i| i.kind == q.kind && i.country == q.country)) {
+    if own.iter().any(|q| {
+        q.kind != unnamed && entity.identifiers.iter().any(|i| i.kind == q.kind && i.country == q.country)
+    }) {
         return ("HARD_MISMATCH", "Document of the same type with another number: score reduced by 50");
     }
     ("NEUTRAL", "Document number cannot be compared with those listed")
@@ -149,9 +155,16 @@ impl Risk {
 
     fn view(&self, sum: f64) -> Value {
         let highest = self.highest();
-        let level = if highest >= 80.0 { "High" } else if highest >= 50.0 { "Medium" } else { "Low" };
+        let level = if highest >= 80.0 {
+            "High"
+        } else if highest >= 50.0 {
+            "Medium"
+        } else {
+            "Low"
+        };
         let share = if self.scores.is_empty() { 0.0 } else { self.weight / sum };
-        let scores: serde_json::Map<String, Value> = self.scores.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        let scores: serde_json::Map<String, Value> =
+            self.scores.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
         json!({"score": two(highest * share), "weightage": self.weight, "risk_level": level, "risk_scores": scores})
     }
 }
@@ -169,7 +182,14 @@ pub fn risk(entity: &Entity) -> (f64, Value) {
             "role.judge" | "gov.state" | "gov.soe" => ("PEP Level 2", 80.0),
             "corp.insolvent" => ("Insolvency", 80.0),
             "media.adverse" => ("Adverse Media", 60.0),
-            t if t.starts_with("crime") || t == "wanted" || t.starts_with("debarment") || t.starts_with("reg.") || t.starts_with("export.") => ("Warnings", 95.0),
+            t if t.starts_with("crime")
+                || t == "wanted"
+                || t.starts_with("debarment")
+                || t.starts_with("reg.")
+                || t.starts_with("export.") =>
+            {
+                ("Warnings", 95.0)
+            }
             _ => continue,
         };
         if !categories.iter().any(|c| c.0 == category) {
@@ -190,9 +210,18 @@ pub fn risk(entity: &Entity) -> (f64, Value) {
         }
     }
     let sanctioned = categories.iter().any(|c| c.0 == "Sanctions");
-    let parts = [Risk { scores: countries, weight: 30.0 }, Risk { scores: categories, weight: 50.0 }, Risk { scores: crimes, weight: 20.0 }];
+    let parts = [
+        Risk { scores: countries, weight: 30.0 },
+        Risk { scores: categories, weight: 50.0 },
+        Risk { scores: crimes, weight: 20.0 },
+    ];
     let sum: f64 = parts.iter().filter(|p| !p.scores.is_empty()).map(|p| p.weight).sum::<f64>().max(1.0);
-    let mut score = parts.iter().map(|p| p.highest() * p.weight / sum).filter(|s| s.is_finite()).sum::<f64>().clamp(0.0, 100.0);
+    let mut score = parts
+        .iter()
+        .map(|p| p.highest() * p.weight / sum)
+        .filter(|s| s.is_finite())
+        .sum::<f64>()
+        .clamp(0.0, 100.0);
     if sanctioned {
         score = score.max(Thresholds::default().approve);
     }
@@ -218,10 +247,14 @@ fn country_risk(code: &str) -> f64 {
 pub fn hit(hit: &Hit, thresholds: Thresholds) -> Value {
     let entity = &hit.entity;
     let (risk_score, risk_view) = risk(entity);
-    let names = |kinds: &[NameKind]| -> Vec<&str> { entity.names.iter().filter(|n| kinds.contains(&n.kind)).map(|n| n.text.as_str()).collect() };
+    let names = |kinds: &[NameKind]| -> Vec<&str> {
+        entity.names.iter().filter(|n| kinds.contains(&n.kind)).map(|n| n.text.as_str()).collect()
+    };
     let some = |list: Vec<String>| if list.is_empty() { Value::Null } else { json!(list) };
     let births: Vec<String> = entity.births.iter().map(ToString::to_string).collect();
-    let countries = |link: CountryLink| -> Vec<String> { entity.countries.iter().filter(|(l, _)| *l == link).map(|(_, c)| c.clone()).collect() };
+    let countries = |link: CountryLink| -> Vec<String> {
+        entity.countries.iter().filter(|(l, _)| *l == link).map(|(_, c)| c.clone()).collect()
+    };
     let match_score = f64::from(hit.score).round();
     let status = if f64::from(hit.score) < thresholds.match_score { "False Positive" } else { "Unreviewed" };
     let list = entity.key.split(':').next().unwrap_or_default();
@@ -235,12 +268,20 @@ pub fn hit(hit: &Hit, thresholds: Thresholds) -> Value {
     let one = |there: bool| if there { json!([listing]) } else { json!([]) };
     let warning = !has("sanction") && !has("role.") || has("crime") || has("wanted");
     let mut datasets: Vec<&str> = Vec::new();
-    for (prefix, name) in [("sanction", "Sanctions"), ("role.pep", "PEP"), ("role.rca", "RCA"), ("crime", "Warnings"), ("wanted", "Warnings"), ("debarment", "Warnings")] {
+    for (prefix, name) in [
+        ("sanction", "Sanctions"),
+        ("role.pep", "PEP"),
+        ("role.rca", "RCA"),
+        ("crime", "Warnings"),
+        ("wanted", "Warnings"),
+        ("debarment", "Warnings"),
+    ] {
         if has(prefix) && !datasets.contains(&name) {
             datasets.push(name);
         }
     }
-    let when = |text: &str| crate::DateRange::parse(text).filter(|d| d.is_day()).map(|d| format!("{d}T00:00:00"));
+    let when =
+        |text: &str| crate::DateRange::parse(text).filter(|d| d.is_day()).map(|d| format!("{d}T00:00:00"));
     json!({
         "id": hit.key, "url": entity.urls.first(), "match": hit.score >= thresholds.match_score as f32, "score": two(match_score / 100.0),
         "match_score": match_score, "risk_score": risk_score, "target": Value::Null, "caption": entity.caption(), "datasets": datasets,
@@ -275,7 +316,8 @@ fn list_title(list: &str) -> &str {
 /// Hits from the listing score on, and the standing they give: `(hits, score, status)`.
 #[must_use]
 pub fn hits(screening: &Screening, thresholds: Thresholds) -> (Vec<Value>, f64, &'static str) {
-    let shaped: Vec<Value> = screening.hits.iter().filter(|h| h.score >= LISTED_FROM as f32).map(|h| hit(h, thresholds)).collect();
+    let shaped: Vec<Value> =
+        screening.hits.iter().filter(|h| h.score >= LISTED_FROM as f32).map(|h| hit(h, thresholds)).collect();
     let (score, status) = standing(&shaped, thresholds);
     (shaped, score, status)
 }
@@ -285,7 +327,13 @@ pub fn hits(screening: &Screening, thresholds: Thresholds) -> (Vec<Value>, f64, 
 pub fn standing(hits: &[Value], thresholds: Thresholds) -> (f64, &'static str) {
     let open = hits.iter().filter(|h| h["review_status"] != "False Positive");
     let score = open.filter_map(|h| h["risk_score"].as_f64()).fold(0.0, f64::max);
-    let status = if score < thresholds.approve { "Approved" } else if score <= thresholds.review { "In Review" } else { "Declined" };
+    let status = if score < thresholds.approve {
+        "Approved"
+    } else if score <= thresholds.review {
+        "In Review"
+    } else {
+        "Declined"
+    };
     (score, status)
 }
 
@@ -305,9 +353,12 @@ mod tests {
 
     #[test]
     fn missing_country_leaves_its_weight_to_the_others_as_documented() {
-        let query = Query { names: vec!["x".into()], births: vec![DateRange::day(1974, 3, 1)], ..Query::default() };
+        let query =
+            Query { names: vec!["x".into()], births: vec![DateRange::day(1974, 3, 1)], ..Query::default() };
         let s = score(&query, &Facts::of(&entity()), 0.95, DiditWeights::default());
-        assert!((s.name_weight_normalized - 70.59).abs() < 0.01 && (s.dob_weight_normalized - 29.41).abs() < 0.01);
+        assert!(
+            (s.name_weight_normalized - 70.59).abs() < 0.01 && (s.dob_weight_normalized - 29.41).abs() < 0.01
+        );
         assert_eq!((s.total_score, s.document_number_match_type.as_str()), (96, "NEUTRAL"));
     }
 

@@ -19,7 +19,11 @@ pub(crate) struct IdentifierHash {
 
 impl IdentifierHash {
     pub(crate) fn of(identifier: &Identifier) -> Self {
-        Self { value: names::hash(&identifier.normal()), kind: kind_hash(&identifier.kind), country: code(&identifier.country) }
+        Self {
+            value: names::hash(&identifier.normal()),
+            kind: kind_hash(&identifier.kind),
+            country: code(&identifier.country),
+        }
     }
 }
 
@@ -62,7 +66,12 @@ impl Facts {
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let count = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-        out.extend([self.gender, count(self.births.len()), count(self.countries.len()), count(self.identifiers.len())]);
+        out.extend([
+            self.gender,
+            count(self.births.len()),
+            count(self.countries.len()),
+            count(self.identifiers.len()),
+        ]);
         for birth in &self.births {
             out.extend(birth.from.to_le_bytes());
             out.extend(birth.to.to_le_bytes());
@@ -80,12 +89,18 @@ impl Facts {
     /// Reads what [`Facts::write`] wrote; what is cut off is left out.
     pub(crate) fn read(bytes: &[u8]) -> Self {
         let mut facts = Self::default();
-        let Some((&[gender, births, countries, identifiers], mut rest)) = bytes.split_first_chunk::<4>() else { return facts };
+        let Some((&[gender, births, countries, identifiers], mut rest)) = bytes.split_first_chunk::<4>()
+        else {
+            return facts;
+        };
         facts.gender = gender;
         for _ in 0..births {
             let Some((row, more)) = rest.split_first_chunk::<8>() else { return facts };
             let [a, b, c, d, e, f, g, h] = *row;
-            facts.births.push(DateRange { from: u32::from_le_bytes([a, b, c, d]), to: u32::from_le_bytes([e, f, g, h]) });
+            facts.births.push(DateRange {
+                from: u32::from_le_bytes([a, b, c, d]),
+                to: u32::from_le_bytes([e, f, g, h]),
+            });
             rest = more;
         }
         for _ in 0..countries {

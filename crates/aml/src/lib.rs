@@ -26,6 +26,6 @@ pub use dates::{DateRange, DateRelation};
 pub use model::{CountryLink, Entity, Identifier, ListedName, NameKind, Schema, normal_identifier};
 pub use profile::{Method, Profile};
 pub use screen::{
-    AlignedTokens, ENGINE_VERSION, Evidence, Hit, INDEX_FILE, PairScore, Query, Ranked, Screener, Screening, compare_entries, compare_pair,
-    name_log_odds,
+    AlignedTokens, ENGINE_VERSION, Evidence, Hit, INDEX_FILE, PairScore, Query, Ranked, Screener, Screening,
+    compare_entries, compare_pair, name_log_odds,
 };

@@ -80,7 +80,9 @@ pub enum ListError {
     #[error("reading a stored list")]
     Json(#[from] serde_json::Error),
     /// It has far fewer entries than the version in use.
-    #[error("the new version has {new} entries and the one in use {old}: refused as incomplete (allowed loss {allowed_percent} %)")]
+    #[error(
+        "the new version has {new} entries and the one in use {old}: refused as incomplete (allowed loss {allowed_percent} %)"
+    )]
     Shrank {
         /// Entries in use.
         old: u64,
@@ -132,12 +134,23 @@ pub fn diff<'a>(old: &'a [Entity], new: &'a [Entity]) -> Vec<(Change, &'a Entity
     let mut out = Vec::new();
     for entity in new {
         match before.get(entity.key.as_str()) {
-            None => out.push((Change { key: entity.key.clone(), kind: ChangeKind::Added, fields: Vec::new(), material: true }, entity)),
+            None => out.push((
+                Change {
+                    key: entity.key.clone(),
+                    kind: ChangeKind::Added,
+                    fields: Vec::new(),
+                    material: true,
+                },
+                entity,
+            )),
             Some(previous) if *previous != entity => {
                 let fields = changed_fields(previous, entity);
                 if !fields.is_empty() {
                     let material = previous.fingerprint() != entity.fingerprint();
-                    out.push((Change { key: entity.key.clone(), kind: ChangeKind::Modified, fields, material }, entity));
+                    out.push((
+                        Change { key: entity.key.clone(), kind: ChangeKind::Modified, fields, material },
+                        entity,
+                    ));
                 }
             }
             Some(_) => {}
@@ -145,7 +158,15 @@ pub fn diff<'a>(old: &'a [Entity], new: &'a [Entity]) -> Vec<(Change, &'a Entity
     }
     for entity in old {
         if !now.contains_key(entity.key.as_str()) {
-            out.push((Change { key: entity.key.clone(), kind: ChangeKind::Removed, fields: Vec::new(), material: true }, entity));
+            out.push((
+                Change {
+                    key: entity.key.clone(),
+                    kind: ChangeKind::Removed,
+                    fields: Vec::new(),
+                    material: true,
+                },
+                entity,
+            ));
         }
     }
     out
@@ -171,7 +192,10 @@ fn changed_fields(a: &Entity, b: &Entity) -> Vec<String> {
     note(a.gender == b.gender, "gender");
     note(same(&a.topics, &b.topics), "topics");
     note(a.schema == b.schema, "schema");
-    let details = same(&a.programs, &b.programs) && same(&a.addresses, &b.addresses) && same(&a.notes, &b.notes) && same(&a.positions, &b.positions);
+    let details = same(&a.programs, &b.programs)
+        && same(&a.addresses, &b.addresses)
+        && same(&a.notes, &b.notes)
+        && same(&a.positions, &b.positions);
     note(details, "details");
     fields
 }
@@ -220,7 +244,14 @@ impl ListStore {
     ///
     /// # Errors
     /// When it cannot be read or is refused; the version in use stays in use and the refusal is noted.
-    pub fn import(&self, list: &str, format: Format, source: &Path, now: u64, force: bool) -> Result<(ListVersion, Vec<Change>), ListError> {
+    pub fn import(
+        &self,
+        list: &str,
+        format: Format,
+        source: &Path,
+        now: u64,
+        force: bool,
+    ) -> Result<(ListVersion, Vec<Change>), ListError> {
         let folder = self.folder(list)?;
         let outcome = self.take(&folder, list, format, source, now, force);
         match &outcome {
@@ -235,7 +266,15 @@ impl ListStore {
         outcome
     }
 
-    fn take(&self, folder: &Path, list: &str, format: Format, source: &Path, now: u64, force: bool) -> Result<(ListVersion, Vec<Change>), ListError> {
+    fn take(
+        &self,
+        folder: &Path,
+        list: &str,
+        format: Format,
+        source: &Path,
+        now: u64,
+        force: bool,
+    ) -> Result<(ListVersion, Vec<Change>), ListError> {
         let mut entities = Vec::new();
         let summary = import(format, source, &mut |entity| entities.push(entity))?;
         if entities.is_empty() {
@@ -275,7 +314,11 @@ impl ListStore {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let Ok(entries) = fs_err::read_dir(&self.dir) else { return Vec::new() };
-        let mut names: Vec<String> = entries.flatten().filter(|e| e.path().join("current").exists()).map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|e| e.path().join("current").exists())
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }
@@ -286,12 +329,14 @@ impl ListStore {
     /// When the list is not stored or its record is damaged.
     pub fn current(&self, list: &str) -> Result<ListVersion, ListError> {
         let folder = self.folder(list)?;
-        let current = fs_err::read_to_string(folder.join("current")).map_err(|_| ListError::Unknown(list.to_owned()))?;
+        let current = fs_err::read_to_string(folder.join("current"))
+            .map_err(|_| ListError::Unknown(list.to_owned()))?;
         self.version(list, current.trim())
     }
 
     fn version(&self, list: &str, version: &str) -> Result<ListVersion, ListError> {
-        let bytes = fs_err::read(self.folder(list)?.join(version).join("version.json")).map_err(|_| ListError::Unknown(format!("{list} {version:.20}")))?;
+        let bytes = fs_err::read(self.folder(list)?.join(version).join("version.json"))
+            .map_err(|_| ListError::Unknown(format!("{list} {version:.20}")))?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 
@@ -425,7 +470,9 @@ fn hash_source(path: &Path) -> std::io::Result<String> {
     }
     let mut buffer = vec![0; 1 << 16];
     for file in files {
-        hasher.update(file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default().as_bytes());
+        hasher.update(
+            file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default().as_bytes(),
+        );
         let mut input = fs_err::File::open(&file)?;
         loop {
             let n = input.read(&mut buffer)?;

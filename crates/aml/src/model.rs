@@ -178,7 +178,11 @@ impl Identifier {
 #[must_use]
 pub fn normal_identifier(kind: &str, value: &str) -> String {
     let kept = value.chars().filter(|c| c.is_alphanumeric()).take(128);
-    if kind == "crypto" && !value.starts_with("0x") { kept.collect() } else { kept.flat_map(char::to_uppercase).collect() }
+    if kind == "crypto" && !value.starts_with("0x") {
+        kept.collect()
+    } else {
+        kept.flat_map(char::to_uppercase).collect()
+    }
 }
 
 /// One entry of a list.
@@ -263,7 +267,10 @@ impl Entity {
     /// Adds a name unless it is empty or already there.
     pub fn add_name(&mut self, text: &str, kind: NameKind) {
         let text = clean(text);
-        if text.chars().any(char::is_alphanumeric) && self.names.len() < MAX_VALUES && !self.names.iter().any(|n| n.text == text) {
+        if text.chars().any(char::is_alphanumeric)
+            && self.names.len() < MAX_VALUES
+            && !self.names.iter().any(|n| n.text == text)
+        {
             self.names.push(ListedName { text, kind });
         }
     }
@@ -300,7 +307,10 @@ impl Entity {
             value,
             country: crate::countries::code(country).unwrap_or_default().to_owned(),
         };
-        if identifier.normal().len() >= 3 && self.identifiers.len() < MAX_VALUES && !self.identifiers.contains(&identifier) {
+        if identifier.normal().len() >= 3
+            && self.identifiers.len() < MAX_VALUES
+            && !self.identifiers.contains(&identifier)
+        {
             self.identifiers.push(identifier);
         }
     }
@@ -328,7 +338,12 @@ impl Entity {
         parts.push(format!("gender {}", self.gender));
         parts.extend(self.names.iter().map(|n| format!("name {:?} {}", n.kind, n.text.to_lowercase())));
         parts.extend(self.births.iter().map(|b| format!("birth {b}")));
-        parts.extend(self.countries.iter().filter(|(link, _)| *link != CountryLink::Residence).map(|(_, c)| format!("country {c}")));
+        parts.extend(
+            self.countries
+                .iter()
+                .filter(|(link, _)| *link != CountryLink::Residence)
+                .map(|(_, c)| format!("country {c}")),
+        );
         parts.extend(self.identifiers.iter().map(|i| format!("id {} {}", i.kind, i.normal())));
         parts.extend(self.topics.iter().map(|t| format!("topic {t}")));
         parts.sort();

@@ -120,7 +120,9 @@ impl Customers {
                 continue;
             }
             let prepared = Prepared::new(Some(&self.index), name);
-            for found in search(&self.index, &prepared, entity.schema, &profile.weights, MAX_AFFECTED, scratch) {
+            for found in
+                search(&self.index, &prepared, entity.schema, &profile.weights, MAX_AFFECTED, scratch)
+            {
                 if found.alignment.raw >= ALERT_AT * 0.7 {
                     numbers.insert(found.entity);
                 }
@@ -229,7 +231,14 @@ pub struct Alert {
 }
 
 impl Alert {
-    fn new(person: &str, entity: &str, kind: AlertKind, fingerprint: &str, score: f32, reopens: bool) -> Self {
+    fn new(
+        person: &str,
+        entity: &str,
+        kind: AlertKind,
+        fingerprint: &str,
+        score: f32,
+        reopens: bool,
+    ) -> Self {
         let digest = Sha256::digest(format!("{person}\n{entity}\n{kind:?}\n{fingerprint}").as_bytes());
         Self {
             id: hex::encode(&digest[..16]),
@@ -245,7 +254,13 @@ impl Alert {
 
 /// The alerts that a delta of a list causes, in the order of the changes. `screener` holds the new version.
 #[must_use]
-pub fn alerts(changes: &[(Change, &Entity)], customers: &Customers, screener: &Screener, profile: &Profile, hits: &dyn Hits) -> Vec<Alert> {
+pub fn alerts(
+    changes: &[(Change, &Entity)],
+    customers: &Customers,
+    screener: &Screener,
+    profile: &Profile,
+    hits: &dyn Hits,
+) -> Vec<Alert> {
     let mut scratch = Scratch::default();
     let mut out = Vec::new();
     for (change, entity) in changes.iter().filter(|(c, _)| c.material) {
@@ -255,14 +270,20 @@ pub fn alerts(changes: &[(Change, &Entity)], customers: &Customers, screener: &S
         if change.kind != ChangeKind::Removed {
             for number in customers.affected(entity, profile, &mut scratch) {
                 let Some((person, query)) = customers.customer(number) else { continue };
-                let Some(hit) = screener.rank(&query, profile).into_iter().find(|h| h.key == change.key) else { continue };
+                let Some(hit) = screener.rank(&query, profile).into_iter().find(|h| h.key == change.key)
+                else {
+                    continue;
+                };
                 still.insert(person.clone());
                 let known = hits.known(&person, &change.key);
                 let (kind, reopens) = match &known {
                     None => (AlertKind::New, false),
                     // Already told of this state of the entry.
                     Some(known) if known.fingerprint == fingerprint => continue,
-                    Some(known) => (AlertKind::Changed, standing(known.decision.as_ref(), &fingerprint) == Standing::Reopened),
+                    Some(known) => (
+                        AlertKind::Changed,
+                        standing(known.decision.as_ref(), &fingerprint) == Standing::Reopened,
+                    ),
                 };
                 out.push(Alert::new(&person, &change.key, kind, &fingerprint, hit.score, reopens));
             }

@@ -12,13 +12,18 @@ pub const LOWEST: u32 = 51;
 #[must_use]
 pub fn score(query: &str, listed: &str) -> u32 {
     let (query, listed) = (normal(query), normal(listed));
-    let whole = if query.chars().next() == listed.chars().next() { strsim::jaro_winkler(&query, &listed) } else { 0.0 };
+    let whole = if query.chars().next() == listed.chars().next() {
+        strsim::jaro_winkler(&query, &listed)
+    } else {
+        0.0
+    };
     let words: Vec<&str> = query.split(' ').filter(|w| w.chars().count() > 2).collect();
     let best = |word: &str| {
         let best = listed.split(' ').map(|w| strsim::jaro_winkler(word, w)).fold(0.0, f64::max);
         if best < 0.5 { 0.0 } else { best }
     };
-    let by_word = if words.is_empty() { 0.0 } else { words.iter().map(|w| best(w)).sum::<f64>() / words.len() as f64 };
+    let by_word =
+        if words.is_empty() { 0.0 } else { words.iter().map(|w| best(w)).sum::<f64>() / words.len() as f64 };
     let score = (whole.max(by_word) * 100.0).round();
     // In 0..=100 by construction.
     let score = score.clamp(0.0, 100.0) as u32;

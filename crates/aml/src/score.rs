@@ -114,7 +114,10 @@ impl Weights {
     /// What a token left over counts before the weight of its side.
     fn cost(&self, token: &Weighed<'_>) -> f32 {
         const COMMON: f32 = 6.5;
-        self.worth(token.view.role, self.flat * COMMON + (1.0 - self.flat) * token.information.min(self.most_information))
+        self.worth(
+            token.view.role,
+            self.flat * COMMON + (1.0 - self.flat) * token.information.min(self.most_information),
+        )
     }
 
     fn grade(&self, agreement: Agreement) -> f32 {
@@ -207,7 +210,9 @@ pub fn align(
         }
     }
     joined(query, listed, weights, answered, options);
-    options.sort_unstable_by(|a, b| b.won.total_cmp(&a.won).then(a.query.cmp(&b.query)).then(a.listed.cmp(&b.listed)));
+    options.sort_unstable_by(|a, b| {
+        b.won.total_cmp(&a.won).then(a.query.cmp(&b.query)).then(a.listed.cmp(&b.listed))
+    });
     let (mut used_q, mut used_c) = (0u64, 0u64);
     let mut lost = 0.0;
     let mut won = 0.0;
@@ -224,7 +229,12 @@ pub fn align(
         pairings.push(*option);
     }
     let left = |side: &[Weighed<'_>], used: u64| -> f32 {
-        side.iter().enumerate().take(32).filter(|(i, _)| used & (1 << i) == 0).map(|(_, t)| weights.cost(t)).sum()
+        side.iter()
+            .enumerate()
+            .take(32)
+            .filter(|(i, _)| used & (1 << i) == 0)
+            .map(|(_, t)| weights.cost(t))
+            .sum()
     };
     let extra_query = left(query, used_q);
     let extra_listed = left(listed, used_c);
@@ -238,7 +248,11 @@ pub fn align(
     let mut ratio = won / (won + against);
     let parts = |side: &[Weighed<'_>], used: u64, taken: bool| {
         let matters = |t: &Weighed<'_>| matches!(t.view.role, Role::Part | Role::Word | Role::Number);
-        side.iter().enumerate().take(32).filter(|(i, t)| matters(t) && (used & (1 << i) != 0) == taken).count()
+        side.iter()
+            .enumerate()
+            .take(32)
+            .filter(|(i, t)| matters(t) && (used & (1 << i) != 0) == taken)
+            .count()
     };
     if parts(query, used_q, true) == 1 && parts(query, used_q, false) > 0 {
         ratio *= weights.lonely;
@@ -252,7 +266,13 @@ pub fn align(
 
 fn option(query: (usize, u8), listed: (usize, u8), agreement: Agreement, base: f32, grade: f32) -> Pairing {
     let small = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-    Pairing { query: (small(query.0), query.1), listed: (small(listed.0), listed.1), agreement, won: base * grade, lost: base * (1.0 - grade) }
+    Pairing {
+        query: (small(query.0), query.1),
+        listed: (small(listed.0), listed.1),
+        agreement,
+        won: base * grade,
+        lost: base * (1.0 - grade),
+    }
 }
 
 fn mask((start, count): (u8, u8)) -> u64 {
@@ -263,7 +283,13 @@ fn mask((start, count): (u8, u8)) -> u64 {
 pub(crate) const JOINERS: [&str; 2] = ["u", "al"];
 
 /// Adds options for one token against two neighbours of the other side, or three with a particle between.
-fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answered: u32, options: &mut Vec<Pairing>) {
+fn joined(
+    query: &[Weighed<'_>],
+    listed: &[Weighed<'_>],
+    weights: &Weights,
+    answered: u32,
+    options: &mut Vec<Pairing>,
+) {
     let text = &mut String::new();
     for (i, q) in query.iter().enumerate().take(32) {
         if answered & (1 << i) != 0 {
@@ -271,9 +297,16 @@ fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answ
         }
         for (j, pair) in listed.windows(2).enumerate().take(31) {
             if let Some(agreement) = joined_agreement(q, &pair[0], &pair[1], text) {
-                let parts = weights.worth(pair[0].view.role, pair[0].information) + weights.worth(pair[1].view.role, pair[1].information);
+                let parts = weights.worth(pair[0].view.role, pair[0].information)
+                    + weights.worth(pair[1].view.role, pair[1].information);
                 let base = weights.worth(q.view.role, q.information * 2.0).min(parts);
-                options.push(option((i, 1), (j, 2), agreement, base, weights.grade(agreement) * weights.joined));
+                options.push(option(
+                    (i, 1),
+                    (j, 2),
+                    agreement,
+                    base,
+                    weights.grade(agreement) * weights.joined,
+                ));
             }
         }
     }
@@ -282,7 +315,13 @@ fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answ
             if let Some(agreement) = with_article(c, three, text) {
                 let parts: f32 = three.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
                 let base = parts.min(weights.worth(c.view.role, c.information) * 1.5);
-                options.push(option((i, 3), (j, 1), agreement, base, weights.grade(agreement) * weights.joined));
+                options.push(option(
+                    (i, 3),
+                    (j, 1),
+                    agreement,
+                    base,
+                    weights.grade(agreement) * weights.joined,
+                ));
             }
         }
     }
@@ -291,7 +330,13 @@ fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answ
             if let Some(agreement) = with_article(q, three, text) {
                 let parts: f32 = three.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
                 let base = parts.min(weights.worth(q.view.role, q.information * 2.0));
-                options.push(option((i, 1), (j, 3), agreement, base, weights.grade(agreement) * weights.joined));
+                options.push(option(
+                    (i, 1),
+                    (j, 3),
+                    agreement,
+                    base,
+                    weights.grade(agreement) * weights.joined,
+                ));
             }
         }
     }
@@ -301,9 +346,16 @@ fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answ
         }
         for (j, c) in listed.iter().enumerate().take(32) {
             if let Some(agreement) = joined_agreement(c, &pair[0], &pair[1], text) {
-                let parts = weights.worth(pair[0].view.role, pair[0].information) + weights.worth(pair[1].view.role, pair[1].information);
+                let parts = weights.worth(pair[0].view.role, pair[0].information)
+                    + weights.worth(pair[1].view.role, pair[1].information);
                 let base = parts.min(weights.worth(c.view.role, c.information) * 1.5);
-                options.push(option((i, 2), (j, 1), agreement, base, weights.grade(agreement) * weights.joined));
+                options.push(option(
+                    (i, 2),
+                    (j, 1),
+                    agreement,
+                    base,
+                    weights.grade(agreement) * weights.joined,
+                ));
             }
         }
     }
@@ -311,11 +363,17 @@ fn joined(query: &[Weighed<'_>], listed: &[Weighed<'_>], weights: &Weights, answ
 
 fn with_article(one: &Weighed<'_>, three: &[Weighed<'_>], text: &mut String) -> Option<Agreement> {
     let (a, b) = (&three[0], &three[2]);
-    if three[1].view.role != Role::Particle || !matches!(a.view.role, Role::Part | Role::Particle) || b.view.role != Role::Part {
+    if three[1].view.role != Role::Particle
+        || !matches!(a.view.role, Role::Part | Role::Particle)
+        || b.view.role != Role::Part
+    {
         return None;
     }
     let length = a.view.skeleton.len() + b.view.skeleton.len();
-    if one.view.role != Role::Part || one.view.skeleton.len() < 3 || one.view.skeleton.len().abs_diff(length) > 2 {
+    if one.view.role != Role::Part
+        || one.view.skeleton.len() < 3
+        || one.view.skeleton.len().abs_diff(length) > 2
+    {
         return None;
     }
     JOINERS.iter().find_map(|middle| {
@@ -327,22 +385,34 @@ fn with_article(one: &Weighed<'_>, three: &[Weighed<'_>], text: &mut String) -> 
         if same {
             return Some(Agreement { likeness: Likeness::Sound, similarity: 0.95 });
         }
-        (names::skeleton(text) == one.view.skeleton).then_some(Agreement { likeness: Likeness::Consonants, similarity: 0.9 })
+        (names::skeleton(text) == one.view.skeleton)
+            .then_some(Agreement { likeness: Likeness::Consonants, similarity: 0.9 })
     })
 }
 
-fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &mut String) -> Option<Agreement> {
-    let plain = |t: &Weighed<'_>| matches!(t.view.role, Role::Part | Role::Particle | Role::Word | Role::Number);
+fn joined_agreement(
+    one: &Weighed<'_>,
+    a: &Weighed<'_>,
+    b: &Weighed<'_>,
+    text: &mut String,
+) -> Option<Agreement> {
+    let plain =
+        |t: &Weighed<'_>| matches!(t.view.role, Role::Part | Role::Particle | Role::Word | Role::Number);
     if !plain(one) || !plain(a) || !plain(b) || one.view.latin.len() < 4 {
         return None;
     }
-    if one.view.latin.as_bytes().first() != a.view.latin.as_bytes().first() && one.view.skeleton.as_bytes().first() != a.view.skeleton.as_bytes().first() {
+    if one.view.latin.as_bytes().first() != a.view.latin.as_bytes().first()
+        && one.view.skeleton.as_bytes().first() != a.view.skeleton.as_bytes().first()
+    {
         return None;
     }
     let vowelless = one.view.omits_vowels || a.view.omits_vowels || b.view.omits_vowels;
     if vowelless {
         let length = a.view.skeleton.len() + b.view.skeleton.len();
-        if one.view.skeleton.len() < 3 || one.view.skeleton.len() + 2 < length || one.view.skeleton.len() > length + 1 {
+        if one.view.skeleton.len() < 3
+            || one.view.skeleton.len() + 2 < length
+            || one.view.skeleton.len() > length + 1
+        {
             return None;
         }
     } else if one.view.latin.len().abs_diff(a.view.latin.len() + b.view.latin.len()) > 1 {
@@ -356,14 +426,23 @@ fn joined_agreement(one: &Weighed<'_>, a: &Weighed<'_>, b: &Weighed<'_>, text: &
     }
     if vowelless {
         let skeleton = names::skeleton(text);
-        return (skeleton == one.view.skeleton).then_some(Agreement { likeness: Likeness::Consonants, similarity: 0.9 });
+        return (skeleton == one.view.skeleton)
+            .then_some(Agreement { likeness: Likeness::Consonants, similarity: 0.9 });
     }
     if names::sound(text) == one.view.sound {
         return Some(Agreement { likeness: Likeness::Sound, similarity: 0.95 });
     }
     let sound = names::sound(text);
     let skeleton = names::skeleton(text);
-    let whole = TokenView { latin: text, sound: &sound, skeleton: &skeleton, groups: &[], role: Role::Part, omits_vowels: false, syllabic: false };
+    let whole = TokenView {
+        latin: text,
+        sound: &sound,
+        skeleton: &skeleton,
+        groups: &[],
+        role: Role::Part,
+        omits_vowels: false,
+        syllabic: false,
+    };
     let one = TokenView { groups: &[], role: Role::Part, ..one.view };
     names::compare(whole, one).filter(|a| a.similarity >= 0.85)
 }

@@ -192,7 +192,10 @@ impl Screener {
     pub fn raw(&self, name: &str, schema: Schema, weights: &Weights, limit: usize) -> Vec<(u32, f32)> {
         self.scratch(|scratch| {
             let prepared = Prepared::new(Some(&self.index), analyse(name, schema.kind()));
-            search(&self.index, &prepared, schema, weights, limit, scratch).into_iter().map(|f| (f.entity, f.alignment.raw)).collect()
+            search(&self.index, &prepared, schema, weights, limit, scratch)
+                .into_iter()
+                .map(|f| (f.entity, f.alignment.raw))
+                .collect()
         })
     }
 
@@ -228,7 +231,8 @@ impl Screener {
         let mut best: Vec<(usize, Found)> = Vec::new();
         let mut prepared: Vec<Prepared> = Vec::new();
         // Evidence other than the name may lift a name from further down.
-        let name_alone = profile.name_only || (query.births.is_empty() && query.countries.is_empty() && query.gender.is_empty());
+        let name_alone = profile.name_only
+            || (query.births.is_empty() && query.countries.is_empty() && query.gender.is_empty());
         let most = profile.limit.clamp(1, 500);
         let most = if profile.topics.is_empty() { most } else { most * 4 };
         let wanted = if name_alone && profile.method == Method::Default { most } else { most.max(30) };
@@ -246,7 +250,10 @@ impl Screener {
         let mut ranked: Vec<Ranked> = Vec::with_capacity(best.len());
         for (which, found) in best {
             let pairings = &found.pairings;
-            let alignment = prepared.get(which).map(|p| aligned(p, &self.index, found.name, pairings)).unwrap_or_default();
+            let alignment = prepared
+                .get(which)
+                .map(|p| aligned(p, &self.index, found.name, pairings))
+                .unwrap_or_default();
             let matched = Matched {
                 number: found.entity,
                 key: self.index.key(found.entity),
@@ -266,11 +273,17 @@ impl Screener {
                 let name = self.index.caption(number);
                 let own = query.names.first().map_or("", String::as_str);
                 let pair = compare_pair(own, name, query.schema, &profile.weights);
-                let matched = Matched { number, key: self.index.key(number), name, kind: NameKind::Primary, pair };
+                let matched =
+                    Matched { number, key: self.index.key(number), name, kind: NameKind::Primary, pair };
                 ranked.extend(judge(query, own, profile, &self.index.facts(number), matched, Vec::new()));
             }
         }
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| b.name_score.total_cmp(&a.name_score)).then_with(|| a.key.cmp(&b.key)));
+        ranked.sort_by(|a, b| {
+            b.score
+                .total_cmp(&a.score)
+                .then_with(|| b.name_score.total_cmp(&a.name_score))
+                .then_with(|| a.key.cmp(&b.key))
+        });
         ranked.truncate(most);
         ranked
     }
@@ -291,8 +304,22 @@ fn aligned(query: &Prepared, index: &Index, name: NameId, pairings: &[Pairing]) 
     pairings
         .iter()
         .map(|p| AlignedTokens {
-            query: query.name.tokens.get(span(p.query)).unwrap_or_default().iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(" "),
-            listed: ids.get(span(p.listed)).unwrap_or_default().iter().map(|&id| index.token(id).view.latin).collect::<Vec<_>>().join(" "),
+            query: query
+                .name
+                .tokens
+                .get(span(p.query))
+                .unwrap_or_default()
+                .iter()
+                .map(|t| t.text.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
+            listed: ids
+                .get(span(p.listed))
+                .unwrap_or_default()
+                .iter()
+                .map(|&id| index.token(id).view.latin)
+                .collect::<Vec<_>>()
+                .join(" "),
             likeness: likeness_name(p.agreement.likeness).to_owned(),
             similarity: p.agreement.similarity,
             information: p.won,
@@ -312,9 +339,18 @@ fn likeness_name(likeness: Likeness) -> &'static str {
 }
 
 /// Weighs everything but the name and makes the result, or nothing where the profile leaves it out.
-fn judge(query: &Query, own: &str, profile: &Profile, facts: &Facts, matched: Matched<'_>, alignment: Vec<AlignedTokens>) -> Option<Ranked> {
+fn judge(
+    query: &Query,
+    own: &str,
+    profile: &Profile,
+    facts: &Facts,
+    matched: Matched<'_>,
+    alignment: Vec<AlignedTokens>,
+) -> Option<Ranked> {
     let list = matched.key.split(':').next().unwrap_or_default();
-    if profile.exclude.iter().any(|k| k == matched.key) || (!profile.lists.is_empty() && !profile.lists.iter().any(|l| l == list)) {
+    if profile.exclude.iter().any(|k| k == matched.key)
+        || (!profile.lists.is_empty() && !profile.lists.iter().any(|l| l == list))
+    {
         return None;
     }
     let mut evidence = vec![Evidence {
@@ -375,10 +411,22 @@ fn probability(evidence: &[Evidence]) -> f32 {
 pub(crate) fn weigh_rest(query: &Query, facts: &Facts) -> Vec<Evidence> {
     let mut out = Vec::new();
     let mut add = |feature: &str, query: String, listed: String, relation: &str, log_odds: f32| {
-        out.push(Evidence { feature: feature.to_owned(), query, listed, relation: relation.to_owned(), log_odds });
+        out.push(Evidence {
+            feature: feature.to_owned(),
+            query,
+            listed,
+            relation: relation.to_owned(),
+            log_odds,
+        });
     };
     if let Some((own, listed, relation)) = best_birth(&query.births, &facts.births) {
-        add("birth", own.to_string(), listed.to_string(), relation_name(relation), birth_log_odds(own, listed, relation));
+        add(
+            "birth",
+            own.to_string(),
+            listed.to_string(),
+            relation_name(relation),
+            birth_log_odds(own, listed, relation),
+        );
     }
     if let Some((text, relation, weight)) = countries(query, facts) {
         add("country", query.countries.join(" "), text, relation, weight);
@@ -387,21 +435,32 @@ pub(crate) fn weigh_rest(query: &Query, facts: &Facts) -> Vec<Evidence> {
     if gender != 0 && facts.gender != 0 && query.schema == Schema::Person {
         let same = gender == facts.gender;
         let listed = if facts.gender == b'f' { "female" } else { "male" };
-        add("gender", query.gender.clone(), listed.to_owned(), if same { "same" } else { "different" }, if same { 0.3 } else { -3.0 });
+        add(
+            "gender",
+            query.gender.clone(),
+            listed.to_owned(),
+            if same { "same" } else { "different" },
+            if same { 0.3 } else { -3.0 },
+        );
     }
     let unnamed = facts::kind_hash("");
     for own in query.identifiers.iter().take(16) {
         let hash = IdentifierHash::of(own);
         if facts.identifiers.iter().any(|i| i.value == hash.value) {
             add("identifier", own.value.clone(), own.value.clone(), "same", 14.0);
-        } else if facts.identifiers.iter().any(|i| hash.kind != unnamed && i.kind == hash.kind && i.country == hash.country && i.country != [0, 0]) {
+        } else if facts.identifiers.iter().any(|i| {
+            hash.kind != unnamed && i.kind == hash.kind && i.country == hash.country && i.country != [0, 0]
+        }) {
             add("identifier", own.value.clone(), String::new(), "different", -1.5);
         }
     }
     out
 }
 
-pub(crate) fn best_birth(own: &[DateRange], listed: &[DateRange]) -> Option<(DateRange, DateRange, DateRelation)> {
+pub(crate) fn best_birth(
+    own: &[DateRange],
+    listed: &[DateRange],
+) -> Option<(DateRange, DateRange, DateRelation)> {
     let pairs = own.iter().flat_map(|a| listed.iter().map(move |b| (*a, *b, a.relation(*b))));
     pairs.min_by(|a, b| a.2.cmp(&b.2).then(a.1.cmp(&b.1)))
 }
@@ -453,7 +512,8 @@ fn countries(query: &Query, facts: &Facts) -> Option<(String, &'static str, f32)
         };
         return Some((text(&mut std::iter::once(*code)), "same", weight));
     }
-    let mut nationality = facts.countries.iter().filter(|(l, _)| *l == CountryLink::Nationality).map(|(_, c)| *c).peekable();
+    let mut nationality =
+        facts.countries.iter().filter(|(l, _)| *l == CountryLink::Nationality).map(|(_, c)| *c).peekable();
     if nationality.peek().is_none() {
         return Some((text(&mut facts.countries.iter().map(|(_, c)| *c)), "other", -0.5));
     }
@@ -496,12 +556,19 @@ pub fn compare_entries(query: &Query, candidate: &Query, profile: &Profile) -> f
     for country in &candidate.countries {
         entity.add_country(CountryLink::Unspecified, country);
     }
-    let (own, listed) = (query.names.first().map_or("", String::as_str), candidate.names.first().map_or("", String::as_str));
+    let (own, listed) =
+        (query.names.first().map_or("", String::as_str), candidate.names.first().map_or("", String::as_str));
     if profile.method == Method::Ofac {
         return ofac::score(own, listed) as f32;
     }
     let raw = compare_pair(own, listed, query.schema, &profile.weights).raw;
-    let mut evidence = vec![Evidence { feature: "name".to_owned(), query: String::new(), listed: String::new(), relation: String::new(), log_odds: name_log_odds(raw) }];
+    let mut evidence = vec![Evidence {
+        feature: "name".to_owned(),
+        query: String::new(),
+        listed: String::new(),
+        relation: String::new(),
+        log_odds: name_log_odds(raw),
+    }];
     if !profile.name_only {
         evidence.extend(weigh_rest(query, &Facts::of(&entity)));
     }

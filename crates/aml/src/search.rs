@@ -67,8 +67,12 @@ impl Prepared {
             .map(|t| {
                 let own = -t.share.clamp(1e-6, 0.6).ln();
                 index
-                    .and_then(|index| index.find_token(&t.latin, t.role, t.omits_vowels).map(|id| index.token(id)))
-                    .map_or((own, own), |known| (known.information.min(own), known.consonant_information.min(own)))
+                    .and_then(|index| {
+                        index.find_token(&t.latin, t.role, t.omits_vowels).map(|id| index.token(id))
+                    })
+                    .map_or((own, own), |known| {
+                        (known.information.min(own), known.consonant_information.min(own))
+                    })
             })
             .collect();
         Self { name, information }
@@ -76,12 +80,25 @@ impl Prepared {
 
     pub(crate) fn weighed(&self) -> Vec<Weighed<'_>> {
         let pairs = self.name.tokens.iter().zip(&self.information);
-        pairs.map(|(t, &(information, consonant_information))| Weighed { view: t.view(), information, consonant_information }).collect()
+        pairs
+            .map(|(t, &(information, consonant_information))| Weighed {
+                view: t.view(),
+                information,
+                consonant_information,
+            })
+            .collect()
     }
 }
 
 /// Finds and weighs; the best name of each entity, best first, at most `limit`.
-pub(crate) fn search(index: &Index, query: &Prepared, schema: Schema, weights: &Weights, limit: usize, scratch: &mut Scratch) -> Vec<Found> {
+pub(crate) fn search(
+    index: &Index,
+    query: &Prepared,
+    schema: Schema,
+    weights: &Weights,
+    limit: usize,
+    scratch: &mut Scratch,
+) -> Vec<Found> {
     let tokens = query.weighed();
     if tokens.is_empty() {
         return Vec::new();
@@ -107,7 +124,8 @@ pub(crate) fn search(index: &Index, query: &Prepared, schema: Schema, weights: &
     let mut skipped = false;
     for &(worth, from, to) in &units {
         let postings: usize = scratch.like[from..to].iter().map(|l| index.names_with(l.token).len()).sum();
-        let skip = !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
+        let skip =
+            !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
         left -= worth;
         if skip {
             skipped = true;
@@ -152,12 +170,20 @@ pub(crate) fn search(index: &Index, query: &Prepared, schema: Schema, weights: &
 }
 
 /// Leaves in `found` the names worth aligning, with their sums zeroed later by the caller.
-fn shortlist(index: &Index, schema: Schema, weights: &Weights, skipped: bool, tokens: &[Weighed<'_>], scratch: &mut Scratch) {
+fn shortlist(
+    index: &Index,
+    schema: Schema,
+    weights: &Weights,
+    skipped: bool,
+    tokens: &[Weighed<'_>],
+    scratch: &mut Scratch,
+) {
     let Scratch { sums, touched, found, like, .. } = scratch;
     found.clear();
     let wide = if skipped { SHORTLIST * 8 } else { SHORTLIST };
     let sum_of = |name: NameId| sums.get(name as usize).copied().unwrap_or_default();
-    let mut ranked: Vec<(f32, NameId)> = touched.iter().filter(|&&n| schema.can_be(index.schema_of(n))).map(|&n| (sum_of(n), n)).collect();
+    let mut ranked: Vec<(f32, NameId)> =
+        touched.iter().filter(|&&n| schema.can_be(index.schema_of(n))).map(|&n| (sum_of(n), n)).collect();
     cut(&mut ranked, wide);
     for (sum, name) in &mut ranked {
         let mut whole = 0.0;
@@ -179,7 +205,12 @@ fn shortlist(index: &Index, schema: Schema, weights: &Weights, skipped: bool, to
         *sum = sum_now - 0.1 * (whole - sum_now).max(0.0);
     }
     cut(&mut ranked, FULL);
-    found.extend(ranked.iter().map(|&(_, name)| Found { name, entity: index.entity_of(name), alignment: Alignment::default(), pairings: Vec::new() }));
+    found.extend(ranked.iter().map(|&(_, name)| Found {
+        name,
+        entity: index.entity_of(name),
+        alignment: Alignment::default(),
+        pairings: Vec::new(),
+    }));
 }
 
 /// Keeps the `most` highest; ties by the lower number so that a result can be replayed.
@@ -198,16 +229,29 @@ fn weigh(index: &Index, tokens: &[Weighed<'_>], weights: &Weights, scratch: &mut
     }
 }
 
-fn align_name(index: &Index, name: NameId, tokens: &[Weighed<'_>], weights: &Weights, like: &[Like], room: &mut Room) -> Alignment {
+fn align_name(
+    index: &Index,
+    name: NameId,
+    tokens: &[Weighed<'_>],
+    weights: &Weights,
+    like: &[Like],
+    room: &mut Room,
+) -> Alignment {
     let ids = index.tokens_of(name);
     let listed: Vec<Weighed<'_>> = ids.iter().take(32).map(|&id| index.token(id)).collect();
     let mut alignment = align(tokens, &listed, weights, room, |i, j| {
-        if matches!(tokens[i].view.role, Role::Initial | Role::Form) || matches!(listed[j].view.role, Role::Initial | Role::Form) {
+        if matches!(tokens[i].view.role, Role::Initial | Role::Form)
+            || matches!(listed[j].view.role, Role::Initial | Role::Form)
+        {
             return compare(tokens[i].view, listed[j].view);
         }
         let id = ids[j];
         let from = like.partition_point(|l| l.token < id);
-        like[from..].iter().take_while(|l| l.token == id).find(|l| usize::from(l.query) == i).map(|l| l.agreement)
+        like[from..]
+            .iter()
+            .take_while(|l| l.token == id)
+            .find(|l| usize::from(l.query) == i)
+            .map(|l| l.agreement)
     });
     if index.kind_of(name) == NameKind::Weak {
         alignment.raw *= 0.97;
@@ -273,7 +317,11 @@ fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
     }
     let found = &mut scratch.like[start..];
     found.sort_unstable_by(|a, b| {
-        a.agreement.likeness.cmp(&b.agreement.likeness).then(b.agreement.similarity.total_cmp(&a.agreement.similarity)).then(a.token.cmp(&b.token))
+        a.agreement
+            .likeness
+            .cmp(&b.agreement.likeness)
+            .then(b.agreement.similarity.total_cmp(&a.agreement.similarity))
+            .then(a.token.cmp(&b.token))
     });
     scratch.like.truncate(start + MAX_LIKE.min(scratch.like.len() - start));
 }
@@ -332,7 +380,14 @@ fn consider(index: &Index, id: TokenId, token: &Token, query: u8, scratch: &mut 
 }
 
 /// Retrieval through lost and added spaces: two query tokens as one listed token, one as two.
-fn joined_units(index: &Index, query: &Prepared, tokens: &[Weighed<'_>], weights: &Weights, scratch: &mut Scratch, units: &mut Vec<(f32, usize, usize)>) {
+fn joined_units(
+    index: &Index,
+    query: &Prepared,
+    tokens: &[Weighed<'_>],
+    weights: &Weights,
+    scratch: &mut Scratch,
+    units: &mut Vec<(f32, usize, usize)>,
+) {
     let exact = Agreement { likeness: names::Likeness::Exact, similarity: 1.0 };
     for (i, pair) in query.name.tokens.windows(2).enumerate() {
         let plain = |t: &Token| matches!(t.role, Role::Part | Role::Particle | Role::Word | Role::Number);
@@ -353,12 +408,16 @@ fn joined_units(index: &Index, query: &Prepared, tokens: &[Weighed<'_>], weights
         }
         let to = scratch.like.len();
         if to > from {
-            let worth = weights.worth(pair[0].role, tokens[i].information) + weights.worth(pair[1].role, tokens[i + 1].information);
+            let worth = weights.worth(pair[0].role, tokens[i].information)
+                + weights.worth(pair[1].role, tokens[i + 1].information);
             units.push((worth * 0.8, from, to));
         }
     }
     for (i, three) in query.name.tokens.windows(3).enumerate() {
-        if three[1].role != Role::Particle || !matches!(three[0].role, Role::Part | Role::Particle) || three[2].role != Role::Part {
+        if three[1].role != Role::Particle
+            || !matches!(three[0].role, Role::Part | Role::Particle)
+            || three[2].role != Role::Part
+        {
             continue;
         }
         let from = scratch.like.len();
@@ -373,17 +432,24 @@ fn joined_units(index: &Index, query: &Prepared, tokens: &[Weighed<'_>], weights
         }
         let to = scratch.like.len();
         if to > from {
-            let worth = weights.worth(three[0].role, tokens[i].information) + weights.worth(three[2].role, tokens[i + 2].information);
+            let worth = weights.worth(three[0].role, tokens[i].information)
+                + weights.worth(three[2].role, tokens[i + 2].information);
             units.push((worth * 0.8, from, to));
         }
     }
     for (i, token) in query.name.tokens.iter().enumerate() {
-        if token.role != Role::Part || token.omits_vowels || token.latin.len() < 6 || index.find_token(&token.latin, Role::Part, false).is_some() {
+        if token.role != Role::Part
+            || token.omits_vowels
+            || token.latin.len() < 6
+            || index.find_token(&token.latin, Role::Part, false).is_some()
+        {
             continue;
         }
         for cut in 3..=token.latin.len() - 2 {
             let (Some(a), Some(b)) = (token.latin.get(..cut), token.latin.get(cut..)) else { continue };
-            if let (Some(a), Some(b)) = (index.find_token(a, Role::Part, false), index.find_token(b, Role::Part, false)) {
+            if let (Some(a), Some(b)) =
+                (index.find_token(a, Role::Part, false), index.find_token(b, Role::Part, false))
+            {
                 for id in [a, b] {
                     let from = scratch.like.len();
                     scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });

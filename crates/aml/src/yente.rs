@@ -42,7 +42,9 @@ pub struct Example {
     pub properties: BTreeMap<String, Vec<String>>,
 }
 
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+fn one_or_many<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -106,21 +108,53 @@ impl Example {
     #[must_use]
     pub fn query(&self) -> Query {
         let texts = |name: &str| self.properties.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mut names: Vec<String> = ["name", "alias", "weakAlias", "previousName"].iter().flat_map(|p| texts(p).iter().cloned()).collect();
+        let mut names: Vec<String> = ["name", "alias", "weakAlias", "previousName"]
+            .iter()
+            .flat_map(|p| texts(p).iter().cloned())
+            .collect();
         if names.is_empty() {
-            let whole = ["firstName", "middleName", "fatherName", "lastName"].iter().flat_map(|p| texts(p).first().cloned()).collect::<Vec<_>>().join(" ");
+            let whole = ["firstName", "middleName", "fatherName", "lastName"]
+                .iter()
+                .flat_map(|p| texts(p).first().cloned())
+                .collect::<Vec<_>>()
+                .join(" ");
             names.push(whole);
         }
-        let identifiers = [("passportNumber", "passport"), ("idNumber", "national-id"), ("taxNumber", "tax-id"), ("registrationNumber", "registration"), ("leiCode", "lei"), ("swiftBic", "bic"), ("imoNumber", "imo"), ("mmsi", "mmsi"), ("publicKey", "crypto")];
+        let identifiers = [
+            ("passportNumber", "passport"),
+            ("idNumber", "national-id"),
+            ("taxNumber", "tax-id"),
+            ("registrationNumber", "registration"),
+            ("leiCode", "lei"),
+            ("swiftBic", "bic"),
+            ("imoNumber", "imo"),
+            ("mmsi", "mmsi"),
+            ("publicKey", "crypto"),
+        ];
         Query {
             names,
             schema: Schema::parse(&self.schema),
-            births: texts("birthDate").iter().chain(texts("incorporationDate")).filter_map(|d| DateRange::parse(d)).collect(),
-            countries: ["nationality", "citizenship", "country", "jurisdiction", "flag"].iter().flat_map(|p| texts(p)).filter_map(|c| country_code(c)).map(str::to_owned).collect(),
+            births: texts("birthDate")
+                .iter()
+                .chain(texts("incorporationDate"))
+                .filter_map(|d| DateRange::parse(d))
+                .collect(),
+            countries: ["nationality", "citizenship", "country", "jurisdiction", "flag"]
+                .iter()
+                .flat_map(|p| texts(p))
+                .filter_map(|c| country_code(c))
+                .map(str::to_owned)
+                .collect(),
             gender: texts("gender").first().cloned().unwrap_or_default(),
             identifiers: identifiers
                 .iter()
-                .flat_map(|(property, kind)| texts(property).iter().map(|v| Identifier { kind: (*kind).to_owned(), value: v.clone(), country: String::new() }))
+                .flat_map(|(property, kind)| {
+                    texts(property).iter().map(|v| Identifier {
+                        kind: (*kind).to_owned(),
+                        value: v.clone(),
+                        country: String::new(),
+                    })
+                })
                 .collect(),
         }
     }
@@ -135,7 +169,9 @@ pub fn answer(screener: &Screener, dataset: &str, request: &MatchRequest, option
     }
     if !options.exclude_dataset.is_empty() {
         let all = screener.manifest().lists.iter().map(|l| l.list.clone());
-        lists = all.filter(|l| (lists.is_empty() || lists.contains(l)) && !options.exclude_dataset.contains(l)).collect();
+        lists = all
+            .filter(|l| (lists.is_empty() || lists.contains(l)) && !options.exclude_dataset.contains(l))
+            .collect();
     }
     let profile = Profile {
         limit: options.limit.clamp(1, 500),
@@ -160,7 +196,11 @@ pub fn answer(screener: &Screener, dataset: &str, request: &MatchRequest, option
 /// Answers `GET /search/{dataset}`: entries by text.
 #[must_use]
 pub fn search(screener: &Screener, dataset: &str, q: &str, schema: Option<&str>, limit: usize) -> Value {
-    let query = Query { names: vec![q.to_owned()], schema: schema.map_or(Schema::Thing, Schema::parse), ..Query::default() };
+    let query = Query {
+        names: vec![q.to_owned()],
+        schema: schema.map_or(Schema::Thing, Schema::parse),
+        ..Query::default()
+    };
     let lists = if dataset == "default" { Vec::new() } else { vec![dataset.to_owned()] };
     let profile = Profile { limit: limit.clamp(1, 100), threshold: 1.0, lists, ..Profile::default() };
     let hits = screener.screen(&query, &profile).hits;
@@ -171,8 +211,12 @@ pub fn search(screener: &Screener, dataset: &str, q: &str, schema: Option<&str>,
 /// An entry in the shape of FollowTheMoney.
 #[must_use]
 pub fn entity(entity: &Entity) -> Value {
-    let names = |kind: NameKind| -> Vec<&str> { entity.names.iter().filter(|n| n.kind == kind).map(|n| n.text.as_str()).collect() };
-    let countries = |wanted: &[CountryLink]| -> Vec<&str> { entity.countries.iter().filter(|(l, _)| wanted.contains(l)).map(|(_, c)| c.as_str()).collect() };
+    let names = |kind: NameKind| -> Vec<&str> {
+        entity.names.iter().filter(|n| n.kind == kind).map(|n| n.text.as_str()).collect()
+    };
+    let countries = |wanted: &[CountryLink]| -> Vec<&str> {
+        entity.countries.iter().filter(|(l, _)| wanted.contains(l)).map(|(_, c)| c.as_str()).collect()
+    };
     let mut properties: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut put = |name: &'static str, values: Vec<&str>| {
         if !values.is_empty() {
@@ -189,10 +233,25 @@ pub fn entity(entity: &Entity) -> Value {
     put("birthCountry", countries(&[CountryLink::Birth]));
     put("country", countries(&[CountryLink::Unspecified, CountryLink::Residence, CountryLink::Registration]));
     put("gender", Some(entity.gender.as_str()).filter(|g| !g.is_empty()).into_iter().collect());
-    for (name, list) in [("topics", &entity.topics), ("position", &entity.positions), ("birthPlace", &entity.birth_places), ("address", &entity.addresses), ("notes", &entity.notes), ("program", &entity.programs), ("sourceUrl", &entity.urls)] {
+    for (name, list) in [
+        ("topics", &entity.topics),
+        ("position", &entity.positions),
+        ("birthPlace", &entity.birth_places),
+        ("address", &entity.addresses),
+        ("notes", &entity.notes),
+        ("program", &entity.programs),
+        ("sourceUrl", &entity.urls),
+    ] {
         put(name, list.iter().map(String::as_str).collect());
     }
-    for (kind, name) in [("passport", "passportNumber"), ("national-id", "idNumber"), ("tax-id", "taxNumber"), ("registration", "registrationNumber"), ("imo", "imoNumber"), ("crypto", "publicKey")] {
+    for (kind, name) in [
+        ("passport", "passportNumber"),
+        ("national-id", "idNumber"),
+        ("tax-id", "taxNumber"),
+        ("registration", "registrationNumber"),
+        ("imo", "imoNumber"),
+        ("crypto", "publicKey"),
+    ] {
         put(name, entity.identifiers.iter().filter(|i| i.kind == kind).map(|i| i.value.as_str()).collect());
     }
     let list = entity.key.split(':').next().unwrap_or_default();
@@ -210,10 +269,14 @@ fn result(hit: &Hit, threshold: f32) -> Value {
         .iter()
         .map(|e| {
             let share = 1.0 / (1.0 + (-f64::from(e.log_odds)).exp());
-            (e.feature.as_str(), json!({"score": share, "detail": e.relation, "query": e.query, "candidate": e.listed}))
+            (
+                e.feature.as_str(),
+                json!({"score": share, "detail": e.relation, "query": e.query, "candidate": e.listed}),
+            )
         })
         .collect();
-    let features: BTreeMap<&str, f64> = explanations.iter().filter_map(|(k, v)| Some((*k, v["score"].as_f64()?))).collect();
+    let features: BTreeMap<&str, f64> =
+        explanations.iter().filter_map(|(k, v)| Some((*k, v["score"].as_f64()?))).collect();
     value["score"] = json!(score);
     value["match"] = json!(score >= f64::from(threshold));
     value["explanations"] = json!(explanations);

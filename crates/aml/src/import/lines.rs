@@ -13,13 +13,17 @@ use crate::model::{CountryLink, Entity, NameKind, Schema};
 const MAX_LINE: u64 = 32 << 20;
 
 fn objects(path: &Path, format: Format, sink: &mut dyn FnMut(Value)) -> Result<(), ImportError> {
-    let bad = |reason: String| ImportError::Malformed { path: path.to_owned(), format: format.name(), reason };
+    let bad =
+        |reason: String| ImportError::Malformed { path: path.to_owned(), format: format.name(), reason };
     let mut input = open(path)?.take(MAX_FILE_BYTES);
     let mut line = Vec::new();
     let mut number = 0u64;
     loop {
         line.clear();
-        let read = (&mut input).take(MAX_LINE).read_until(b'\n', &mut line).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+        let read = (&mut input)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
         if read == 0 {
             return Ok(());
         }
@@ -29,7 +33,10 @@ fn objects(path: &Path, format: Format, sink: &mut dyn FnMut(Value)) -> Result<(
         }
         if number == 1 && line.trim_ascii_start().first() == Some(&b'[') {
             // A small file may be one array over many lines.
-            (&mut input).take(MAX_LINE).read_to_end(&mut line).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+            (&mut input)
+                .take(MAX_LINE)
+                .read_to_end(&mut line)
+                .map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
         }
         let value: Value = serde_json::from_slice(&line).map_err(|e| bad(format!("line {number}: {e}")))?;
         match value {
@@ -64,17 +71,36 @@ pub(super) fn ftm(path: &Path, format: Format, sink: &mut dyn FnMut(Entity)) -> 
 /// One entity in the shape of FollowTheMoney; `None` for relations and for what is not a target.
 pub(crate) fn ftm_entity(value: &Value) -> Option<Entity> {
     let schema = value["schema"].as_str()?;
-    if !matches!(schema, "Person" | "Organization" | "Company" | "PublicBody" | "LegalEntity" | "Vessel" | "Airplane" | "Security" | "CryptoWallet") || value["target"] == Value::Bool(false) {
+    if !matches!(
+        schema,
+        "Person"
+            | "Organization"
+            | "Company"
+            | "PublicBody"
+            | "LegalEntity"
+            | "Vessel"
+            | "Airplane"
+            | "Security"
+            | "CryptoWallet"
+    ) || value["target"] == Value::Bool(false)
+    {
         return None;
     }
     let mut entity = Entity::new(format!("os:{}", value["id"].as_str()?), Schema::parse(schema));
     let properties = &value["properties"];
-    let texts = |name: &str| -> Vec<&str> { properties[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
+    let texts = |name: &str| -> Vec<&str> {
+        properties[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    };
     let caption = value["caption"].as_str().unwrap_or_default();
     if texts("name").contains(&caption) {
         entity.add_name(caption, NameKind::Primary);
     }
-    for (property, kind) in [("name", NameKind::Primary), ("alias", NameKind::Alias), ("previousName", NameKind::Former), ("weakAlias", NameKind::Weak)] {
+    for (property, kind) in [
+        ("name", NameKind::Primary),
+        ("alias", NameKind::Alias),
+        ("previousName", NameKind::Former),
+        ("weakAlias", NameKind::Weak),
+    ] {
         for name in texts(property) {
             entity.add_name(name, kind);
         }
@@ -117,20 +143,38 @@ pub(crate) fn ftm_entity(value: &Value) -> Option<Entity> {
         }
     }
     // In the nested form documents and addresses are entities inside the properties.
-    for inner in properties.as_object().into_iter().flatten().flat_map(|(_, v)| v.as_array().into_iter().flatten()).filter(|v| v.is_object()) {
-        let inner_texts = |name: &str| -> Vec<&str> { inner["properties"][name].as_array().into_iter().flatten().filter_map(Value::as_str).collect() };
+    for inner in properties
+        .as_object()
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, v)| v.as_array().into_iter().flatten())
+        .filter(|v| v.is_object())
+    {
+        let inner_texts = |name: &str| -> Vec<&str> {
+            inner["properties"][name].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+        };
         match inner["schema"].as_str() {
             Some("Passport" | "Identification") => {
-                let kind = if inner["schema"] == "Passport" { "passport" } else { id_kind(inner_texts("type").first().copied().unwrap_or("id")) };
+                let kind = if inner["schema"] == "Passport" {
+                    "passport"
+                } else {
+                    id_kind(inner_texts("type").first().copied().unwrap_or("id"))
+                };
                 let country = inner_texts("country").first().copied().unwrap_or_default();
                 inner_texts("number").into_iter().for_each(|n| entity.add_identifier(kind, n, country));
             }
-            Some("Address") => inner_texts("full").into_iter().for_each(|a| Entity::add_text(&mut entity.addresses, a)),
-            Some("Sanction") => inner_texts("program").into_iter().for_each(|p| Entity::add_text(&mut entity.programs, p)),
+            Some("Address") => {
+                inner_texts("full").into_iter().for_each(|a| Entity::add_text(&mut entity.addresses, a))
+            }
+            Some("Sanction") => {
+                inner_texts("program").into_iter().for_each(|p| Entity::add_text(&mut entity.programs, p))
+            }
             _ => {}
         }
     }
-    let mut list = |property: &str, into: fn(&mut Entity) -> &mut Vec<String>| texts(property).into_iter().for_each(|t| Entity::add_text(into(&mut entity), t));
+    let mut list = |property: &str, into: fn(&mut Entity) -> &mut Vec<String>| {
+        texts(property).into_iter().for_each(|t| Entity::add_text(into(&mut entity), t))
+    };
     list("topics", |e| &mut e.topics);
     list("position", |e| &mut e.positions);
     list("birthPlace", |e| &mut e.birth_places);
@@ -164,15 +208,27 @@ pub(super) fn senzing(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<Strin
             }
         }
         for date in rows("DATES") {
-            entity.add_birth(date["DATE_OF_BIRTH"].as_str().or(date["REGISTRATION_DATE"].as_str()).unwrap_or_default());
+            entity.add_birth(
+                date["DATE_OF_BIRTH"].as_str().or(date["REGISTRATION_DATE"].as_str()).unwrap_or_default(),
+            );
         }
         for country in rows("COUNTRIES") {
-            for (field, link) in [("NATIONALITY", CountryLink::Nationality), ("CITIZENSHIP", CountryLink::Nationality), ("COUNTRY_OF_ASSOCIATION", CountryLink::Unspecified), ("REGISTRATION_COUNTRY", CountryLink::Registration)] {
+            for (field, link) in [
+                ("NATIONALITY", CountryLink::Nationality),
+                ("CITIZENSHIP", CountryLink::Nationality),
+                ("COUNTRY_OF_ASSOCIATION", CountryLink::Unspecified),
+                ("REGISTRATION_COUNTRY", CountryLink::Registration),
+            ] {
                 entity.add_country(link, country[field].as_str().unwrap_or_default());
             }
         }
         for id in rows("IDENTIFIERS") {
-            for (field, kind) in [("PASSPORT_NUMBER", "passport"), ("NATIONAL_ID_NUMBER", "national-id"), ("TAX_ID_NUMBER", "tax-id"), ("LEI_NUMBER", "lei")] {
+            for (field, kind) in [
+                ("PASSPORT_NUMBER", "passport"),
+                ("NATIONAL_ID_NUMBER", "national-id"),
+                ("TAX_ID_NUMBER", "tax-id"),
+                ("LEI_NUMBER", "lei"),
+            ] {
                 entity.add_identifier(kind, id[field].as_str().unwrap_or_default(), "");
             }
         }

@@ -18,7 +18,10 @@ pub(super) fn import(folder: &Path, sink: &mut dyn FnMut(Entity)) -> Result<Stri
         let entries = fs_err::read_dir(folder).ok()?;
         let files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
         names.iter().find_map(|name| {
-            files.iter().find(|f| f.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(name))).cloned()
+            files
+                .iter()
+                .find(|f| f.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(name)))
+                .cloned()
         })
     };
     let alt = rows_by_entry(find(&["alt.csv", "cons_alt.csv"]))?;
@@ -27,7 +30,10 @@ pub(super) fn import(folder: &Path, sink: &mut dyn FnMut(Entity)) -> Result<Stri
     let Some(primary) = find(&["sdn.csv", "cons_prim.csv"]) else {
         // OFAC's alias file alone still names entries: enough for a delta of aliases.
         if alt.is_empty() {
-            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "neither sdn.csv nor cons_prim.csv nor alt.csv");
+            let source = std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                "neither sdn.csv nor cons_prim.csv nor alt.csv",
+            );
             return Err(ImportError::Read { path: folder.to_owned(), source });
         }
         return Ok(aliases_only(alt, &add, sink));
@@ -69,7 +75,10 @@ fn aliases_only(alt: Rows, add: &Rows, sink: &mut dyn FnMut(Entity)) -> String {
     keys.sort_by_key(|k| k.parse::<u64>().unwrap_or(u64::MAX));
     for key in keys {
         let comma = alt.get(&key).into_iter().flatten().any(|r| r.get(3).is_some_and(|n| n.contains(", ")));
-        let mut entity = Entity::new(format!("ofac:{key}"), if comma { Schema::LegalEntity } else { Schema::Organization });
+        let mut entity = Entity::new(
+            format!("ofac:{key}"),
+            if comma { Schema::LegalEntity } else { Schema::Organization },
+        );
         additions(&mut entity, &key, &alt, add);
         entity.topics.push("sanction".to_owned());
         sink(entity);
@@ -79,14 +88,19 @@ fn aliases_only(alt: Rows, add: &Rows, sink: &mut dyn FnMut(Entity)) -> String {
 
 fn additions(entity: &mut Entity, key: &str, alt: &Rows, add: &Rows) {
     for row in alt.get(key).into_iter().flatten() {
-        let kind = if row.get(2).is_some_and(|t| t.trim().eq_ignore_ascii_case("fka")) { NameKind::Former } else { NameKind::Alias };
+        let kind = if row.get(2).is_some_and(|t| t.trim().eq_ignore_ascii_case("fka")) {
+            NameKind::Former
+        } else {
+            NameKind::Alias
+        };
         let weak = row.get(4).is_some_and(|r| r.to_ascii_lowercase().contains("weak"));
         entity.add_name(row.get(3).map_or("", |s| null(s)), if weak { NameKind::Weak } else { kind });
     }
     for row in add.get(key).into_iter().flatten() {
         let part = |i: usize| row.get(i).map_or("", |s| null(s));
         entity.add_country(CountryLink::Residence, part(4));
-        let text = [part(2), part(3), part(4)].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", ");
+        let text =
+            [part(2), part(3), part(4)].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", ");
         Entity::add_text(&mut entity.addresses, &text);
     }
 }
@@ -161,7 +175,8 @@ fn number(entity: &mut Entity, part: &str) -> bool {
             Some((value, country)) => (value.trim(), country.trim_end_matches(')')),
             None => (rest.trim(), ""),
         };
-        let value = value.split(" issued ").next().unwrap_or(value).split(" expires ").next().unwrap_or(value);
+        let value =
+            value.split(" issued ").next().unwrap_or(value).split(" expires ").next().unwrap_or(value);
         entity.add_identifier(kind, value, country);
         return true;
     }
@@ -184,11 +199,15 @@ fn rows_by_entry(path: Option<PathBuf>) -> Result<Rows, ImportError> {
 fn for_each_row(path: &Path, least: usize, sink: &mut dyn FnMut(Vec<String>)) -> Result<(), ImportError> {
     let bad = |reason: String| ImportError::Malformed { path: path.to_owned(), format: "ofac-csv", reason };
     let input = open(path)?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input.take(super::MAX_FILE_BYTES));
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(input.take(super::MAX_FILE_BYTES));
     let mut record = csv::ByteRecord::new();
     let (mut good, mut wrong) = (0u64, 0u64);
     while reader.read_byte_record(&mut record).map_err(|e| bad(e.to_string()))? {
-        let numeric = record.get(0).is_some_and(|k| !k.is_empty() && k.trim_ascii().iter().all(u8::is_ascii_digit));
+        let numeric =
+            record.get(0).is_some_and(|k| !k.is_empty() && k.trim_ascii().iter().all(u8::is_ascii_digit));
         if !numeric || record.len() < least {
             wrong += u64::from(record.get(0) != Some(b"\x1a"));
             continue;

@@ -20,7 +20,11 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     /// The trimmed value of the first of these columns that is not empty.
     fn get(&self, names: &[&str]) -> &'a str {
-        let found = names.iter().filter_map(|n| self.columns.get(*n)).filter_map(|&i| self.fields.get(i)).map(str::trim);
+        let found = names
+            .iter()
+            .filter_map(|n| self.columns.get(*n))
+            .filter_map(|&i| self.fields.get(i))
+            .map(str::trim);
         found.into_iter().find(|v| !v.is_empty()).unwrap_or_default()
     }
 
@@ -31,16 +35,32 @@ impl<'a> Row<'a> {
 }
 
 fn plain(header: &str) -> String {
-    header.trim_start_matches('\u{feff}').chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    header
+        .trim_start_matches('\u{feff}')
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Calls `sink` for each row after checking that all `required` columns are there.
-fn rows(path: &Path, format: Format, delimiter: u8, skip_lines: usize, required: &[&str], sink: &mut dyn FnMut(Row<'_>)) -> Result<(), ImportError> {
-    let bad = |reason: String| ImportError::Malformed { path: path.to_owned(), format: format.name(), reason };
+fn rows(
+    path: &Path,
+    format: Format,
+    delimiter: u8,
+    skip_lines: usize,
+    required: &[&str],
+    sink: &mut dyn FnMut(Row<'_>),
+) -> Result<(), ImportError> {
+    let bad =
+        |reason: String| ImportError::Malformed { path: path.to_owned(), format: format.name(), reason };
     let mut input = open(path)?.take(MAX_FILE_BYTES);
     for _ in 0..skip_lines {
         let mut line = Vec::new();
-        (&mut input).take(1 << 16).read_until(b'\n', &mut line).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+        (&mut input)
+            .take(1 << 16)
+            .read_until(b'\n', &mut line)
+            .map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
     }
     let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(input);
     let mut record = csv::ByteRecord::new();
@@ -103,10 +123,24 @@ pub(super) fn eu_csv(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         if key.is_empty() {
             return;
         }
-        let schema = if row.get(&["entitysubjecttype", "entitysubjecttypeclassificationcode"]).to_lowercase().starts_with('p') { Schema::Person } else { Schema::Organization };
+        let schema = if row
+            .get(&["entitysubjecttype", "entitysubjecttypeclassificationcode"])
+            .to_lowercase()
+            .starts_with('p')
+        {
+            Schema::Person
+        } else {
+            Schema::Organization
+        };
         let entity = gather.entity(format!("eu:{key}"), schema);
         let strong = !row.get(&["namealiasstrong"]).eq_ignore_ascii_case("false");
-        let kind = if !strong { NameKind::Weak } else if entity.names.is_empty() { NameKind::Primary } else { NameKind::Alias };
+        let kind = if !strong {
+            NameKind::Weak
+        } else if entity.names.is_empty() {
+            NameKind::Primary
+        } else {
+            NameKind::Alias
+        };
         entity.add_name(row.get(&["namealiaswholename"]), kind);
         Entity::add_text(&mut entity.positions, row.get(&["namealiasfunction"]));
         gender(entity, row.get(&["namealiasgender"]));
@@ -115,9 +149,14 @@ pub(super) fn eu_csv(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         entity.add_country(CountryLink::Birth, row.get(&["birthdatecountryiso2code"]));
         entity.add_country(CountryLink::Nationality, row.get(&["citizenshipcountryiso2code"]));
         entity.add_country(CountryLink::Residence, row.get(&["addresscountryiso2code"]));
-        let address = ["addressstreet", "addresszipcode", "addresscity", "addresscountrydescription"].map(|c| row.get(&[c]));
+        let address = ["addressstreet", "addresszipcode", "addresscity", "addresscountrydescription"]
+            .map(|c| row.get(&[c]));
         Entity::add_text(&mut entity.addresses, &join(&address));
-        entity.add_identifier(id_kind(row.get(&["identificationtypecode", "identificationtypedescription"])), row.get(&["identificationnumber", "identificationlatinnumber"]), row.get(&["identificationcountryiso2code"]));
+        entity.add_identifier(
+            id_kind(row.get(&["identificationtypecode", "identificationtypedescription"])),
+            row.get(&["identificationnumber", "identificationlatinnumber"]),
+            row.get(&["identificationcountryiso2code"]),
+        );
         Entity::add_text(&mut entity.programs, row.get(&["entityregulationprogramme"]));
         Entity::add_text(&mut entity.notes, row.get(&["entityremark"]));
         Entity::add_text(&mut entity.urls, row.get(&["entityregulationpublicationurl"]));
@@ -135,7 +174,10 @@ pub(super) fn uk_csv(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
     let mut entities: HashMap<String, Entity> = HashMap::new();
     let mut published = String::new();
     let mut first = String::new();
-    open(path)?.take(4096).read_line(&mut first).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
+    open(path)?
+        .take(4096)
+        .read_line(&mut first)
+        .map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
     let dated = !plain(&first).contains("uniqueid");
     if dated {
         first.split([',', ':']).next_back().unwrap_or_default().trim().clone_into(&mut published);
@@ -153,9 +195,14 @@ pub(super) fn uk_csv(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         if !entities.contains_key(key) {
             order.push(key.to_owned());
         }
-        let entity = entities.entry(key.to_owned()).or_insert_with(|| Entity::new(format!("uk:{key}"), schema));
-        let name = join_with(&["name1", "name2", "name3", "name4", "name5", "name6"].map(|c| row.get(&[c])), " ");
-        let kind = match (row.get(&["nametype"]).to_lowercase().as_str(), row.get(&["aliasstrength"]).to_lowercase().as_str()) {
+        let entity =
+            entities.entry(key.to_owned()).or_insert_with(|| Entity::new(format!("uk:{key}"), schema));
+        let name =
+            join_with(&["name1", "name2", "name3", "name4", "name5", "name6"].map(|c| row.get(&[c])), " ");
+        let kind = match (
+            row.get(&["nametype"]).to_lowercase().as_str(),
+            row.get(&["aliasstrength"]).to_lowercase().as_str(),
+        ) {
             (_, strength) if strength.contains("low") => NameKind::Weak,
             ("primary name", _) => NameKind::Primary,
             _ => NameKind::Alias,
@@ -171,14 +218,31 @@ pub(super) fn uk_csv(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         entity.add_country(CountryLink::Birth, row.get(&["countryofbirth"]));
         Entity::add_text(&mut entity.birth_places, row.get(&["townofbirth"]));
         entity.add_country(CountryLink::Residence, row.get(&["addresscountry", "country"]));
-        let lines = ["addressline1", "addressline2", "addressline3", "addressline4", "addressline5", "addressline6", "addresspostalcode", "addresscountry"].map(|c| row.get(&[c]));
+        let lines = [
+            "addressline1",
+            "addressline2",
+            "addressline3",
+            "addressline4",
+            "addressline5",
+            "addressline6",
+            "addresspostalcode",
+            "addresscountry",
+        ]
+        .map(|c| row.get(&[c]));
         Entity::add_text(&mut entity.addresses, &join(&lines));
         gender(entity, row.get(&["gender"]));
         entity.add_identifier("passport", row.get(&["passportnumber"]), "");
         entity.add_identifier("national-id", row.get(&["nationalidentifiernumber"]), "");
-        entity.add_identifier("registration", row.get(&["businessregistrationnumbers", "businessregistrationnumber"]), "");
+        entity.add_identifier(
+            "registration",
+            row.get(&["businessregistrationnumbers", "businessregistrationnumber"]),
+            "",
+        );
         entity.add_identifier("imo", row.get(&["imonumber"]), "");
-        entity.add_country(CountryLink::Registration, row.get(&["currentbelievedflagofship", "currentbelievedflag"]));
+        entity.add_country(
+            CountryLink::Registration,
+            row.get(&["currentbelievedflagofship", "currentbelievedflag"]),
+        );
         Entity::add_text(&mut entity.positions, row.get(&["position"]));
         Entity::add_text(&mut entity.programs, row.get(&["regimename"]));
         Entity::add_text(&mut entity.notes, row.get(&["ukstatementofreasons", "otherinformation"]));
@@ -220,7 +284,11 @@ pub(super) fn csl(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String, I
         let source = row.get(&["source"]);
         let name = row.get(&["name"]);
         let key = row.get(&["id", "entitynumber"]);
-        let key = if key.is_empty() { format!("{:016x}", names::hash(&format!("{source}|{name}|{}", row.get(&["startdate"])))) } else { key.to_owned() };
+        let key = if key.is_empty() {
+            format!("{:016x}", names::hash(&format!("{source}|{name}|{}", row.get(&["startdate"]))))
+        } else {
+            key.to_owned()
+        };
         let schema = match row.get(&["type"]).to_lowercase().as_str() {
             "individual" => Schema::Person,
             "entity" => Schema::Organization,
@@ -250,7 +318,11 @@ pub(super) fn csl(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String, I
         for id in row.many(&["ids"], &[';']) {
             // "Passport, A1234, IR": kind, number, country.
             let mut parts = id.split(',').map(str::trim);
-            let (kind, value, country) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let (kind, value, country) = (
+                parts.next().unwrap_or_default(),
+                parts.next().unwrap_or_default(),
+                parts.next().unwrap_or_default(),
+            );
             entity.add_identifier(id_kind(kind), value, country);
         }
         for program in row.many(&["programs"], &[';']) {
@@ -287,7 +359,11 @@ pub(super) fn simple(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
             Entity::add_text(&mut entity.addresses, address);
         }
         for id in row.many(&["identifiers"], &[';']) {
-            entity.add_identifier(if id.starts_with("IMO") { "imo" } else { "other" }, id.trim_start_matches("IMO"), "");
+            entity.add_identifier(
+                if id.starts_with("IMO") { "imo" } else { "other" },
+                id.trim_start_matches("IMO"),
+                "",
+            );
         }
         for sanction in row.many(&["sanctions"], &[';']) {
             Entity::add_text(&mut entity.notes, sanction);
@@ -300,7 +376,10 @@ pub(super) fn simple(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         row.get(&["firstseen"]).clone_into(&mut entity.listed_on);
         // This export has no topics; its data sets of politicians say so in their names.
         let lower = dataset.to_lowercase();
-        let pep = lower.contains("pep") || lower.contains("politic") || lower.contains("congress") || lower.contains("parliament");
+        let pep = lower.contains("pep")
+            || lower.contains("politic")
+            || lower.contains("congress")
+            || lower.contains("parliament");
         entity.topics.push(if pep { "role.pep" } else { "sanction" }.to_owned());
         if row.get(&["lastseen"]) > published.as_str() {
             row.get(&["lastseen"]).clone_into(&mut published);
@@ -313,7 +392,8 @@ pub(super) fn simple(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
 /// The operator's own list: `id, schema, name` and, if present, `aliases, birth_date, countries, gender, identifiers, topics, notes`.
 pub(super) fn operator(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String, ImportError> {
     rows(path, Format::Csv, b',', 0, &["id", "name"], &mut |row| {
-        let schema = Some(row.get(&["schema"])).filter(|s| !s.is_empty()).map_or(Schema::LegalEntity, Schema::parse);
+        let schema =
+            Some(row.get(&["schema"])).filter(|s| !s.is_empty()).map_or(Schema::LegalEntity, Schema::parse);
         let mut entity = Entity::new(format!("csv:{}", row.get(&["id"])), schema);
         entity.add_name(row.get(&["name"]), NameKind::Primary);
         for alias in row.many(&["aliases", "alias"], &[';', '|']) {

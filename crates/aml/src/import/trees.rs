@@ -17,9 +17,14 @@ pub(super) fn eu_xml(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
             node.attribute("generationDate").clone_into(&mut published);
             return;
         }
-        let key = Some(node.attribute("euReferenceNumber")).filter(|k| !k.is_empty()).unwrap_or(node.attribute("logicalId"));
-        let person = node.child("subjectType").is_some_and(|s| s.attribute("code") == "person" || s.attribute("classificationCode") == "P");
-        let mut entity = Entity::new(format!("eu:{key}"), if person { Schema::Person } else { Schema::Organization });
+        let key = Some(node.attribute("euReferenceNumber"))
+            .filter(|k| !k.is_empty())
+            .unwrap_or(node.attribute("logicalId"));
+        let person = node
+            .child("subjectType")
+            .is_some_and(|s| s.attribute("code") == "person" || s.attribute("classificationCode") == "P");
+        let mut entity =
+            Entity::new(format!("eu:{key}"), if person { Schema::Person } else { Schema::Organization });
         for alias in node.all("nameAlias") {
             let kind = match alias.attribute("strong") {
                 "false" => NameKind::Weak,
@@ -33,23 +38,46 @@ pub(super) fn eu_xml(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
             Entity::add_text(&mut entity.positions, alias.attribute("function"));
         }
         for birth in node.all("birthdate") {
-            let range = eu_birth(birth.attribute("birthdate"), birth.attribute("year"), birth.attribute("yearRangeFrom"), birth.attribute("yearRangeTo"), birth.attribute("circa") == "true");
+            let range = eu_birth(
+                birth.attribute("birthdate"),
+                birth.attribute("year"),
+                birth.attribute("yearRangeFrom"),
+                birth.attribute("yearRangeTo"),
+                birth.attribute("circa") == "true",
+            );
             if let Some(range) = range {
                 entity.add_birth_range(range);
             }
             entity.add_country(CountryLink::Birth, birth.attribute("countryIso2Code"));
-            Entity::add_text(&mut entity.birth_places, &join(&[birth.attribute("city"), birth.attribute("place"), birth.attribute("region")]));
+            Entity::add_text(
+                &mut entity.birth_places,
+                &join(&[birth.attribute("city"), birth.attribute("place"), birth.attribute("region")]),
+            );
         }
         for citizenship in node.all("citizenship") {
             entity.add_country(CountryLink::Nationality, citizenship.attribute("countryIso2Code"));
         }
         for id in node.all("identification") {
-            entity.add_identifier(id_kind(id.attribute("identificationTypeCode")), id.attribute("number"), id.attribute("countryIso2Code"));
-            entity.add_identifier(id_kind(id.attribute("identificationTypeCode")), id.attribute("latinNumber"), id.attribute("countryIso2Code"));
+            entity.add_identifier(
+                id_kind(id.attribute("identificationTypeCode")),
+                id.attribute("number"),
+                id.attribute("countryIso2Code"),
+            );
+            entity.add_identifier(
+                id_kind(id.attribute("identificationTypeCode")),
+                id.attribute("latinNumber"),
+                id.attribute("countryIso2Code"),
+            );
         }
         for address in node.all("address") {
             entity.add_country(CountryLink::Residence, address.attribute("countryIso2Code"));
-            Entity::add_text(&mut entity.addresses, &join(&["street", "poBox", "zipCode", "city", "region", "countryDescription"].map(|a| address.attribute(a))));
+            Entity::add_text(
+                &mut entity.addresses,
+                &join(
+                    &["street", "poBox", "zipCode", "city", "region", "countryDescription"]
+                        .map(|a| address.attribute(a)),
+                ),
+            );
         }
         for regulation in node.all("regulation") {
             Entity::add_text(&mut entity.programs, regulation.attribute("programme"));
@@ -78,7 +106,11 @@ pub(super) fn uk_xml(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         for name in node.all("Names").flat_map(|n| n.all("Name")) {
             let text = ["Name1", "Name2", "Name3", "Name4", "Name5", "Name6"].map(|t| name.get(t));
             let text = text.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" ");
-            let kind = if name.get("NameType").eq_ignore_ascii_case("primary name") { NameKind::Primary } else { NameKind::Alias };
+            let kind = if name.get("NameType").eq_ignore_ascii_case("primary name") {
+                NameKind::Primary
+            } else {
+                NameKind::Alias
+            };
             let weak = name.get("AliasStrength").to_lowercase().contains("low");
             entity.add_name(&text, if weak { NameKind::Weak } else { kind });
         }
@@ -88,21 +120,40 @@ pub(super) fn uk_xml(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String
         }
         for address in node.all("Addresses").flat_map(|n| n.all("Address")) {
             entity.add_country(CountryLink::Residence, address.get("AddressCountry"));
-            let lines = ["AddressLine1", "AddressLine2", "AddressLine3", "AddressLine4", "AddressLine5", "AddressLine6", "AddressPostalCode", "AddressCountry"];
+            let lines = [
+                "AddressLine1",
+                "AddressLine2",
+                "AddressLine3",
+                "AddressLine4",
+                "AddressLine5",
+                "AddressLine6",
+                "AddressPostalCode",
+                "AddressCountry",
+            ];
             Entity::add_text(&mut entity.addresses, &join(&lines.map(|l| address.get(l))));
         }
         for individual in node.all("IndividualDetails").flat_map(|n| n.all("Individual")) {
             each(individual, "DOBs", "DOB", |t| entity.add_birth(t));
-            each(individual, "Nationalities", "Nationality", |t| entity.add_country(CountryLink::Nationality, t));
+            each(individual, "Nationalities", "Nationality", |t| {
+                entity.add_country(CountryLink::Nationality, t)
+            });
             each(individual, "Positions", "Position", |t| Entity::add_text(&mut entity.positions, t));
             each(individual, "Genders", "Gender", |t| gender(&mut entity, t));
             for location in individual.all("BirthDetails").flat_map(|n| n.all("Location")) {
                 entity.add_country(CountryLink::Birth, location.get("CountryOfBirth"));
-                Entity::add_text(&mut entity.birth_places, &join(&[location.get("TownOfBirth"), location.get("CountryOfBirth")]));
+                Entity::add_text(
+                    &mut entity.birth_places,
+                    &join(&[location.get("TownOfBirth"), location.get("CountryOfBirth")]),
+                );
             }
             for (outer, inner, number, kind) in [
                 ("PassportDetails", "Passport", "PassportNumber", "passport"),
-                ("NationalIdentifierDetails", "NationalIdentifier", "NationalIdentifierNumber", "national-id"),
+                (
+                    "NationalIdentifierDetails",
+                    "NationalIdentifier",
+                    "NationalIdentifierNumber",
+                    "national-id",
+                ),
             ] {
                 for id in individual.all(outer).flat_map(|n| n.all(inner)) {
                     entity.add_identifier(kind, id.get(number), "");
@@ -130,7 +181,8 @@ fn each(node: &Node, outer: &str, inner: &str, mut sink: impl FnMut(&str)) {
 
 /// OFAC's advanced XML (ASLS): reference values first, then documents, then parties, then sanctions entries.
 pub(super) fn ofac_advanced(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<String, ImportError> {
-    let wanted = ["DateOfIssue", "ReferenceValueSets", "Location", "IDRegDocument", "DistinctParty", "SanctionsEntry"];
+    let wanted =
+        ["DateOfIssue", "ReferenceValueSets", "Location", "IDRegDocument", "DistinctParty", "SanctionsEntry"];
     let mut values: HashMap<(String, String), String> = HashMap::new();
     let mut countries: HashMap<String, String> = HashMap::new();
     let mut locations: HashMap<String, (String, String)> = HashMap::new();
@@ -139,7 +191,11 @@ pub(super) fn ofac_advanced(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result
     let mut published = String::new();
     records(path, "ofac-xml", open(path)?, &wanted, &mut |node| match node.name.as_str() {
         "DateOfIssue" => {
-            let date = (node.get("Year").parse::<u32>(), node.get("Month").parse::<u32>(), node.get("Day").parse::<u32>());
+            let date = (
+                node.get("Year").parse::<u32>(),
+                node.get("Month").parse::<u32>(),
+                node.get("Day").parse::<u32>(),
+            );
             if let (Ok(y), Ok(m), Ok(d)) = date {
                 published = DateRange::day(y, m, d).to_string();
             }
@@ -147,26 +203,53 @@ pub(super) fn ofac_advanced(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result
         "ReferenceValueSets" => {
             for set in &node.children {
                 for value in &set.children {
-                    values.insert((value.name.clone(), value.attribute("ID").to_owned()), value.text.trim().to_owned());
+                    values.insert(
+                        (value.name.clone(), value.attribute("ID").to_owned()),
+                        value.text.trim().to_owned(),
+                    );
                     if value.name == "Country" {
-                        let code = if value.attribute("ISO2").is_empty() { value.text.trim() } else { value.attribute("ISO2") };
+                        let code = if value.attribute("ISO2").is_empty() {
+                            value.text.trim()
+                        } else {
+                            value.attribute("ISO2")
+                        };
                         countries.insert(value.attribute("ID").to_owned(), code.to_owned());
                     }
                 }
             }
         }
         "Location" => {
-            let country = node.child("LocationCountry").and_then(|c| countries.get(c.attribute("CountryID"))).cloned().unwrap_or_default();
-            let parts: Vec<&str> = node.all("LocationPart").flat_map(|p| p.all("LocationPartValue")).map(|v| v.get("Value")).collect();
+            let country = node
+                .child("LocationCountry")
+                .and_then(|c| countries.get(c.attribute("CountryID")))
+                .cloned()
+                .unwrap_or_default();
+            let parts: Vec<&str> = node
+                .all("LocationPart")
+                .flat_map(|p| p.all("LocationPartValue"))
+                .map(|v| v.get("Value"))
+                .collect();
             locations.insert(node.attribute("ID").to_owned(), (country, join(&parts)));
         }
         "IDRegDocument" => {
-            let kind = values.get(&("IDRegDocType".to_owned(), node.attribute("IDRegDocTypeID").to_owned())).cloned().unwrap_or_default();
+            let kind = values
+                .get(&("IDRegDocType".to_owned(), node.attribute("IDRegDocTypeID").to_owned()))
+                .cloned()
+                .unwrap_or_default();
             let country = countries.get(node.attribute("IssuedBy-CountryID")).cloned().unwrap_or_default();
-            documents.entry(node.attribute("IdentityID").to_owned()).or_default().push((kind, node.get("IDRegistrationNo").to_owned(), country));
+            documents.entry(node.attribute("IdentityID").to_owned()).or_default().push((
+                kind,
+                node.get("IDRegistrationNo").to_owned(),
+                country,
+            ));
         }
         "DistinctParty" => {
-            let known = Known { values: &values, locations: &locations, documents: &documents, countries: &countries };
+            let known = Known {
+                values: &values,
+                locations: &locations,
+                documents: &documents,
+                countries: &countries,
+            };
             parties.extend(known.party(&node));
         }
         "SanctionsEntry" => {
@@ -197,18 +280,26 @@ impl Known<'_> {
 
     fn party(&self, node: &Node) -> Option<(String, Entity)> {
         let profile = node.child("Profile")?;
-        let schema = match self.value("PartySubType", profile.attribute("PartySubTypeID")).to_lowercase().as_str() {
-            "vessel" => Schema::Vessel,
-            "aircraft" => Schema::Airplane,
-            // Individuals and entities have the sub-type "Unknown"; the type of the name parts tells them apart.
-            _ => Schema::LegalEntity,
-        };
+        let schema =
+            match self.value("PartySubType", profile.attribute("PartySubTypeID")).to_lowercase().as_str() {
+                "vessel" => Schema::Vessel,
+                "aircraft" => Schema::Airplane,
+                // Individuals and entities have the sub-type "Unknown"; the type of the name parts tells them apart.
+                _ => Schema::LegalEntity,
+            };
         let mut entity = Entity::new(format!("ofac:{}", node.attribute("FixedRef")), schema);
         let mut person = false;
         for identity in profile.all("Identity") {
             let mut part_types: HashMap<&str, &str> = HashMap::new();
-            for group in identity.all("NamePartGroups").flat_map(|n| n.all("MasterNamePartGroup")).flat_map(|m| m.all("NamePartGroup")) {
-                part_types.insert(group.attribute("ID"), self.value("NamePartType", group.attribute("NamePartTypeID")));
+            for group in identity
+                .all("NamePartGroups")
+                .flat_map(|n| n.all("MasterNamePartGroup"))
+                .flat_map(|m| m.all("NamePartGroup"))
+            {
+                part_types.insert(
+                    group.attribute("ID"),
+                    self.value("NamePartType", group.attribute("NamePartTypeID")),
+                );
             }
             for alias in identity.all("Alias") {
                 let weak = alias.attribute("LowQuality") == "true";
@@ -222,7 +313,11 @@ impl Known<'_> {
                 for name in alias.all("DocumentedName") {
                     let mut parts: Vec<(u8, &str)> = Vec::new();
                     for value in name.all("DocumentedNamePart").flat_map(|p| p.all("NamePartValue")) {
-                        let part = part_types.get(value.attribute("NamePartGroupID")).copied().unwrap_or_default().to_lowercase();
+                        let part = part_types
+                            .get(value.attribute("NamePartGroupID"))
+                            .copied()
+                            .unwrap_or_default()
+                            .to_lowercase();
                         let order = match part.as_str() {
                             "first name" => 0,
                             "middle name" => 1,
@@ -237,7 +332,8 @@ impl Known<'_> {
                     entity.add_name(&parts.iter().map(|p| p.1).collect::<Vec<_>>().join(" "), kind);
                 }
             }
-            for (kind, number, country) in self.documents.get(identity.attribute("ID")).into_iter().flatten() {
+            for (kind, number, country) in self.documents.get(identity.attribute("ID")).into_iter().flatten()
+            {
                 entity.add_identifier(id_kind(kind), number, country);
             }
         }
@@ -260,13 +356,24 @@ impl Known<'_> {
     fn feature(&self, entity: &mut Entity, kind: &str, version: &Node) {
         let details: Vec<&str> = version
             .all("VersionDetail")
-            .map(|d| if d.attribute("DetailReferenceID").is_empty() { d.text.trim() } else { self.value("DetailReference", d.attribute("DetailReferenceID")) })
+            .map(|d| {
+                if d.attribute("DetailReferenceID").is_empty() {
+                    d.text.trim()
+                } else {
+                    self.value("DetailReference", d.attribute("DetailReferenceID"))
+                }
+            })
             .collect();
-        let places: Vec<&(String, String)> = version.all("VersionLocation").filter_map(|l| self.locations.get(l.attribute("LocationID"))).collect();
+        let places: Vec<&(String, String)> = version
+            .all("VersionLocation")
+            .filter_map(|l| self.locations.get(l.attribute("LocationID")))
+            .collect();
         match kind {
             "birthdate" => {
                 for period in version.all("DatePeriod") {
-                    let end = |side: &str, point: &str| period.child(side).and_then(|s| s.child(point)).and_then(date_point);
+                    let end = |side: &str, point: &str| {
+                        period.child(side).and_then(|s| s.child(point)).and_then(date_point)
+                    };
                     let from = end("Start", "From");
                     let to = end("End", "To").or_else(|| end("Start", "To"));
                     if let (Some(from), Some(to)) = (from, to.or(from)) {
@@ -281,7 +388,9 @@ impl Known<'_> {
                     Entity::add_text(&mut entity.birth_places, text);
                 }
             }
-            "nationality country" | "citizenship country" => places.iter().for_each(|p| entity.add_country(CountryLink::Nationality, &p.0)),
+            "nationality country" | "citizenship country" => {
+                places.iter().for_each(|p| entity.add_country(CountryLink::Nationality, &p.0))
+            }
             "location" => {
                 for (country, text) in places {
                     entity.add_country(CountryLink::Residence, country);
@@ -291,9 +400,15 @@ impl Known<'_> {
             "gender" => details.iter().for_each(|t| gender(entity, t)),
             "title" => details.iter().for_each(|t| Entity::add_text(&mut entity.positions, t)),
             "website" => details.iter().for_each(|t| Entity::add_text(&mut entity.urls, t)),
-            k if k.starts_with("digital currency") => details.iter().for_each(|t| entity.add_identifier("crypto", t, "")),
-            k if k.contains("imo") || k.contains("vessel registration") => details.iter().for_each(|t| entity.add_identifier("imo", t.trim_start_matches("IMO "), "")),
-            k if k.contains("bic") || k.contains("swift") => details.iter().for_each(|t| entity.add_identifier("bic", t, "")),
+            k if k.starts_with("digital currency") => {
+                details.iter().for_each(|t| entity.add_identifier("crypto", t, ""))
+            }
+            k if k.contains("imo") || k.contains("vessel registration") => {
+                details.iter().for_each(|t| entity.add_identifier("imo", t.trim_start_matches("IMO "), ""))
+            }
+            k if k.contains("bic") || k.contains("swift") => {
+                details.iter().for_each(|t| entity.add_identifier("bic", t, ""))
+            }
             _ => details.iter().for_each(|t| Entity::add_text(&mut entity.notes, &format!("{kind}: {t}"))),
         }
         let _ = self.countries;

@@ -25,7 +25,12 @@ fn entity(node: &Node, schema: Schema, tag: &str) -> Entity {
     let mut entity = Entity::new(format!("un:{key}"), schema);
     let parts = ["FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME"].map(|t| node.get(t));
     // "na" stands for a part that is not applicable.
-    let name = parts.iter().filter(|p| !p.is_empty() && !p.eq_ignore_ascii_case("na")).copied().collect::<Vec<_>>().join(" ");
+    let name = parts
+        .iter()
+        .filter(|p| !p.is_empty() && !p.eq_ignore_ascii_case("na"))
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" ");
     let name = name.strip_suffix(" na").unwrap_or(&name);
     entity.add_name(name, NameKind::Primary);
     for original in node.get("NAME_ORIGINAL_SCRIPT").split([';', '\n', '؛', '/']) {
@@ -46,7 +51,9 @@ fn entity(node: &Node, schema: Schema, tag: &str) -> Entity {
         entity.add_country(CountryLink::Nationality, nationality.text.trim());
     }
     for birth in node.all("INDIVIDUAL_DATE_OF_BIRTH") {
-        if let (Some(from), Some(to)) = (DateRange::parse(birth.get("FROM_YEAR")), DateRange::parse(birth.get("TO_YEAR"))) {
+        if let (Some(from), Some(to)) =
+            (DateRange::parse(birth.get("FROM_YEAR")), DateRange::parse(birth.get("TO_YEAR")))
+        {
             entity.add_birth_range(DateRange { from: from.from, to: to.to.max(from.to) });
         }
         let text = if birth.get("DATE").is_empty() { birth.get("YEAR") } else { birth.get("DATE") };
@@ -59,13 +66,21 @@ fn entity(node: &Node, schema: Schema, tag: &str) -> Entity {
     }
     for place in node.all("INDIVIDUAL_PLACE_OF_BIRTH") {
         entity.add_country(CountryLink::Birth, place.get("COUNTRY"));
-        let text = ["CITY", "STATE_PROVINCE", "COUNTRY"].map(|t| place.get(t)).into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", ");
+        let text = ["CITY", "STATE_PROVINCE", "COUNTRY"]
+            .map(|t| place.get(t))
+            .into_iter()
+            .filter(|p| !p.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ");
         Entity::add_text(&mut entity.birth_places, &text);
     }
     for address in node.all(&format!("{tag}_ADDRESS")) {
         entity.add_country(CountryLink::Residence, address.get("COUNTRY"));
         let parts = ["STREET", "CITY", "STATE_PROVINCE", "ZIP_CODE", "COUNTRY"].map(|t| address.get(t));
-        Entity::add_text(&mut entity.addresses, &parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", "));
+        Entity::add_text(
+            &mut entity.addresses,
+            &parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", "),
+        );
     }
     for document in node.all("INDIVIDUAL_DOCUMENT") {
         let kind = match document.get("TYPE_OF_DOCUMENT").to_lowercase() {
@@ -73,7 +88,11 @@ fn entity(node: &Node, schema: Schema, tag: &str) -> Entity {
             t if t.contains("national") => "national-id",
             _ => "other",
         };
-        let country = if document.get("ISSUING_COUNTRY").is_empty() { document.get("COUNTRY_OF_ISSUE") } else { document.get("ISSUING_COUNTRY") };
+        let country = if document.get("ISSUING_COUNTRY").is_empty() {
+            document.get("COUNTRY_OF_ISSUE")
+        } else {
+            document.get("ISSUING_COUNTRY")
+        };
         entity.add_identifier(kind, document.get("NUMBER"), country);
     }
     match node.get("GENDER").to_lowercase().as_str() {

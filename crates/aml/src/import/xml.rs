@@ -76,7 +76,10 @@ pub(crate) fn records(
                 if recording || !seen_root {
                     for attribute in start.attributes().flatten().take(64) {
                         let key = String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned();
-                        let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).map_err(|e| bad(e.to_string()))?.into_owned();
+                        let value = attribute
+                            .normalized_value(quick_xml::XmlVersion::Implicit1_0)
+                            .map_err(|e| bad(e.to_string()))?
+                            .into_owned();
                         node.attributes.push((key, value));
                     }
                 }
@@ -132,7 +135,11 @@ pub(crate) fn records(
                 }
             }
             Event::Eof => {
-                return if depth == 0 && seen_root { Ok(()) } else { Err(bad("the document ends early".to_owned())) };
+                return if depth == 0 && seen_root {
+                    Ok(())
+                } else {
+                    Err(bad("the document ends early".to_owned()))
+                };
             }
             _ => {}
         }

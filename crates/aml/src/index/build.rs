@@ -119,7 +119,8 @@ impl Builder {
             self.skeleton.extend_from_slice(token.skeleton.as_bytes());
             self.groups_start.push(len32(self.groups.len()));
             self.groups.extend_from_slice(&token.groups);
-            self.flags.push(token.role as u8 | u8::from(token.syllabic) << 6 | u8::from(token.omits_vowels) << 7);
+            self.flags
+                .push(token.role as u8 | u8::from(token.syllabic) << 6 | u8::from(token.omits_vowels) << 7);
             self.share.push(token.share);
             self.entities_with.push(0);
             self.last_entity.push(u32::MAX);
@@ -153,9 +154,12 @@ impl Builder {
         let text = |blob: &[u8], start: &[u32], i: usize| -> String {
             String::from_utf8_lossy(&blob[start[i] as usize..start[i + 1] as usize]).into_owned()
         };
-        let part = |i: usize| matches!(Role::from_code(self.flags[i] & 0x0f), Role::Part | Role::Word | Role::Particle);
+        let part = |i: usize| {
+            matches!(Role::from_code(self.flags[i] & 0x0f), Role::Part | Role::Word | Role::Particle)
+        };
         // How common: what the tables know of the population, or the lists themselves if they have it oftener.
-        let listed: Vec<f32> = self.entities_with.iter().map(|&n| n as f32 / (entities as f32 + SMOOTHING)).collect();
+        let listed: Vec<f32> =
+            self.entities_with.iter().map(|&n| n as f32 / (entities as f32 + SMOOTHING)).collect();
         let share: Vec<f32> = self.share.iter().zip(&listed).map(|(a, b)| a.max(*b)).collect();
         let mut skeletons: Vec<(u64, u32)> = Vec::with_capacity(tokens);
         let mut by_skeleton: HashMap<u64, f32> = HashMap::new();
@@ -186,7 +190,11 @@ impl Builder {
         let mut counts = vec![0u32; TRIGRAMS + 1];
         let spelled: Vec<bool> = (0..tokens).map(|i| part(i)).collect();
         for i in (0..tokens).filter(|&i| spelled[i]) {
-            both_trigrams(&text(&self.latin, &self.latin_start, i), &text(&self.sound, &self.sound_start, i), |t| counts[t + 1] += 1);
+            both_trigrams(
+                &text(&self.latin, &self.latin_start, i),
+                &text(&self.sound, &self.sound_start, i),
+                |t| counts[t + 1] += 1,
+            );
         }
         for i in 0..TRIGRAMS {
             counts[i + 1] += counts[i];
@@ -194,10 +202,14 @@ impl Builder {
         let mut filled = counts.clone();
         let mut postings = vec![0u32; counts[TRIGRAMS] as usize];
         for i in (0..tokens).filter(|&i| spelled[i]) {
-            both_trigrams(&text(&self.latin, &self.latin_start, i), &text(&self.sound, &self.sound_start, i), |t| {
-                postings[filled[t] as usize] = len32(i);
-                filled[t] += 1;
-            });
+            both_trigrams(
+                &text(&self.latin, &self.latin_start, i),
+                &text(&self.sound, &self.sound_start, i),
+                |t| {
+                    postings[filled[t] as usize] = len32(i);
+                    filled[t] += 1;
+                },
+            );
         }
 
         let mut table = vec![0u32; (tokens * 2 + 8).next_power_of_two()];

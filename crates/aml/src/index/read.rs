@@ -45,7 +45,10 @@ pub struct Index {
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Index").field("entities", &self.entities).field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Index")
+            .field("entities", &self.entities)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +60,10 @@ impl Index {
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let failed = |source| IndexError::Open { path: path.to_owned(), source };
         let file = fs_err::File::open(path).map_err(failed)?;
-        #[expect(unsafe_code, reason = "a memory map is what keeps 4 M names out of the heap; index files are written once under a new name and never changed in place")]
+        #[expect(
+            unsafe_code,
+            reason = "a memory map is what keeps 4 M names out of the heap; index files are written once under a new name and never changed in place"
+        )]
         // SAFETY: the file is not modified while mapped (see the reason above); all reads are bounds-checked.
         let map = unsafe { Mmap::map(file.file()) }.map_err(failed)?;
         let bad = || IndexError::NotAnIndex { path: path.to_owned() };
@@ -70,14 +76,17 @@ impl Index {
         }
         let mut sections = [(0, 0); SECTIONS];
         for (i, section) in sections.iter_mut().enumerate() {
-            let (Some(start), Some(length)) = (word(16 + i * 16), word(24 + i * 16)) else { return Err(bad()) };
+            let (Some(start), Some(length)) = (word(16 + i * 16), word(24 + i * 16)) else {
+                return Err(bad());
+            };
             if start % 8 != 0 || start.checked_add(length).is_none_or(|end| end > map.len()) {
                 return Err(bad());
             }
             *section = (start, start + length);
         }
         let mut index = Self { map, sections, entities: 0, names: 0 };
-        if [Section::Latin, Section::Sound, Section::Skeleton].into_iter().any(|s| !index.bytes(s).is_ascii()) {
+        if [Section::Latin, Section::Sound, Section::Skeleton].into_iter().any(|s| !index.bytes(s).is_ascii())
+        {
             return Err(bad());
         }
         index.entities = index.words(Section::EntityNames).len().saturating_sub(1);
@@ -127,7 +136,10 @@ impl Index {
     fn text(&self, values: Section, starts: Section, i: usize) -> &str {
         let starts = self.words(starts);
         let (Some(&a), Some(&b)) = (starts.get(i), starts.get(i + 1)) else { return "" };
-        self.bytes(values).get(a as usize..b as usize).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
+        self.bytes(values)
+            .get(a as usize..b as usize)
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .unwrap_or_default()
     }
 
     /// A slice of one of the three blobs that were found to be ASCII on opening.
@@ -135,7 +147,10 @@ impl Index {
         let starts = self.words(starts);
         let (Some(&a), Some(&b)) = (starts.get(i), starts.get(i + 1)) else { return "" };
         let bytes = self.bytes(values).get(a as usize..b as usize).unwrap_or_default();
-        #[expect(unsafe_code, reason = "checking each token again took 11 % of a query (perf, 3,808 labelled queries)")]
+        #[expect(
+            unsafe_code,
+            reason = "checking each token again took 11 % of a query (perf, 3,808 labelled queries)"
+        )]
         // SAFETY: `open` refuses a file whose blob is not ASCII, and the file does not change while mapped.
         unsafe {
             std::str::from_utf8_unchecked(bytes)
@@ -264,7 +279,9 @@ impl Index {
     pub(crate) fn facts(&self, number: u32) -> Facts {
         let starts = self.words(Section::FactStart);
         match (starts.get(number as usize), starts.get(number as usize + 1)) {
-            (Some(&a), Some(&b)) => Facts::read(self.bytes(Section::Facts).get(a as usize..b as usize).unwrap_or_default()),
+            (Some(&a), Some(&b)) => {
+                Facts::read(self.bytes(Section::Facts).get(a as usize..b as usize).unwrap_or_default())
+            }
             _ => Facts::default(),
         }
     }
