@@ -111,17 +111,17 @@ impl Seeded {
 }
 
 /// How long a movement may take from its prompt.
-const ANSWER_MS: u64 = 1_600;
+const ANSWER_MS: u64 = 1_400;
 /// Nobody answers a prompt sooner.
 const REACTION_MS: u64 = 120;
 
 impl Challenge {
-    /// Four head movements, no two alike in a row, at moments nobody can foresee. `seed` is fresh server randomness.
+    /// Five head movements, no two alike in a row, at moments nobody can foresee. `seed` is fresh server randomness.
     pub fn active_3d(seed: u64) -> Self {
         let mut random = Seeded(seed);
         let nonce = random.next();
         let (mut prompts, mut at_ms, mut last) = (Vec::new(), 600 + random.below(700), None);
-        while prompts.len() < 4 {
+        while prompts.len() < 5 {
             let action = MOVES[random.below(4) as usize];
             if last == Some(action) {
                 continue;
@@ -133,12 +133,12 @@ impl Challenge {
         Self { nonce, task: Task::Active3d { prompts }, duration_ms: at_ms }
     }
 
-    /// Ten colours, neighbours different in at least one channel, half a second or more each.
+    /// Twelve colours, neighbours different in at least one channel, half a second or more each.
     pub fn flashing(seed: u64) -> Self {
         let mut random = Seeded(seed);
         let nonce = random.next();
         let (mut flashes, mut at_ms, mut last) = (Vec::new(), 500, 0);
-        while flashes.len() < 10 {
+        while flashes.len() < 12 {
             let bits = 1 + random.below(7);
             if bits == last {
                 continue;
@@ -287,7 +287,7 @@ const IDENTITY: f64 = 0.90;
 /// Root mean square residual of the homography, in eye distances.
 const DEPTH: f64 = 0.035;
 /// Correlation of colours shown and colours given back.
-const CHROMA: f64 = 0.55;
+const CHROMA: f64 = 0.70;
 /// Answer of the skin at the sides over that in the middle: a head turns away from the screen there, paper does not.
 const RELIEF: f64 = 0.88;
 

@@ -241,9 +241,10 @@ impl Engine {
             bbox: detection.bbox,
             confidence: detection.confidence,
             landmarks: [263, 362, 33, 133, 2].map(|i| fitted.point(i)),
-            quality: quality::measure(image, &fitted, pose),
+            quality: quality::measure(image, &fitted, Pose { roll: leaning(pose.roll), ..pose }),
             pose,
-            quarter_turns: detection.quarter_turns,
+            // The detector also finds turned faces; the fitted mesh says how they are turned.
+            quarter_turns: ((-pose.roll / 90.0).round() as i32).rem_euclid(4) as u8,
             mesh: fitted,
         }))
     }
@@ -289,6 +290,11 @@ impl Engine {
             Band::Review
         }
     }
+}
+
+/// How far a face leans from the nearest quarter turn, in degrees: a turned picture is no bad pose.
+fn leaning(roll: f32) -> f32 {
+    roll - 90.0 * (roll / 90.0).round()
 }
 
 /// The name of an embedder's calibration in the models folder.

@@ -1,6 +1,6 @@
 //! Measures what this crate promises: verification, liveness, search, speed, age.
 //!
-//! `cargo bench -p face --bench faces -- --data DIR --out JSON [--only SECTION]…` (or
+//! `cargo bench -p face --bench faces -- --data DIR --out JSON [--only SECTION]… [--ideas]` (or
 //! `cargo xtask bench faces`). Every rate has its n and its 95 % interval.
 
 mod active;
@@ -32,6 +32,8 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     };
     let only = values("--only");
+    // Ensembles of frames and the coarse mesh too: eight times the computing.
+    let ideas = arguments.iter().any(|a| a == "--ideas");
     let wanted = |section: &str| only.is_empty() || only.iter().any(|o| o == section);
     let models = Models::open(&Models::default_dir())?;
     let engine = Engine::open(&models)?;
@@ -45,7 +47,7 @@ fn main() -> anyhow::Result<()> {
         }
         Ok(())
     };
-    section("lfw", &|| lfw(&engine, &data))?;
+    section("lfw", &|| lfw(&engine, &data, ideas))?;
     section("london", &|| london(&engine, &data))?;
     section("quality", &|| quality(&engine, &data))?;
     section("pad", &|| pad(&engine, &models, &data))?;
@@ -123,7 +125,12 @@ fn mean(frames: &[Vec<f32>]) -> Option<Vec<f32>> {
     Template::new(sum, "m").map(|t| t.vector)
 }
 
-fn variants(engine: &Engine, unrefined: &Engine, image: &RgbImage) -> anyhow::Result<Option<Variants>> {
+fn variants(
+    engine: &Engine,
+    unrefined: &Engine,
+    image: &RgbImage,
+    ideas: bool,
+) -> anyhow::Result<Option<Variants>> {
     let Some(face) = prominent(engine, image)? else { return Ok(None) };
     let n = Jitter::NONE;
     let frame = |jitter: Jitter, mirror: bool| -> anyhow::Result<Vec<f32>> {
@@ -132,6 +139,11 @@ fn variants(engine: &Engine, unrefined: &Engine, image: &RgbImage) -> anyhow::Re
     let mut out = Variants::new();
     let (a, b) = (frame(n, false)?, frame(n, true)?);
     let mirrored = [a.clone(), b.clone()];
+    if !ideas {
+        out.insert("1 single", a);
+        out.insert("packaged", mean(&mirrored).context("mean")?);
+        return Ok(Some(out));
+    }
     let mut zoomed = mirrored.to_vec();
     for zoom in [1.1, 0.92] {
         for mirror in [false, true] {
@@ -155,8 +167,7 @@ fn variants(engine: &Engine, unrefined: &Engine, image: &RgbImage) -> anyhow::Re
         let [Ok(Some(a)), Ok(Some(b))] = pair else { anyhow::bail!("no embedding") };
         out.insert("0 mirrored, mesh fitted once", mean(&[a, b]).context("mean")?);
     }
-    let packaged = engine.template(image, &face)?.context("no template")?;
-    out.insert("packaged", packaged.vector);
+    out.insert("packaged", mean(&mirrored).context("mean")?);
     Ok(Some(out))
 }
 
@@ -164,12 +175,12 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-fn lfw(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
+fn lfw(engine: &Engine, data: &Path, ideas: bool) -> anyhow::Result<Value> {
     let folder = data.join("faces/lfw");
     let models = Models::open(&Models::default_dir())?;
     let unrefined = Engine::open(&models)?.with_refits(0);
     let files = pictures(&folder)?;
-    let found = parallel(&files, |f| variants(engine, &unrefined, &decode(f)?));
+    let found = parallel(&files, |f| variants(engine, &unrefined, &decode(f)?, ideas));
     let mut vectors: BTreeMap<String, Variants> = BTreeMap::new();
     let mut missed = 0;
     for (file, found) in files.iter().zip(found) {
@@ -585,7 +596,7 @@ fn speed(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
         .map(|f| decode(f))
         .collect::<Result<Vec<_>, _>>()?;
     let mut out = serde_json::Map::new();
-    for (label, effort) in [("mirrored", Effort::Mirrored), ("packaged", Effort::default())] {
+    for (label, effort) in [("mirrored", Effort::Mirrored), ("ensemble", Effort::Ensemble)] {
         let (cpu, wall) = (cpu_seconds(), Instant::now());
         for image in &images {
             if let Some(face) = prominent(engine, image)? {

@@ -117,7 +117,7 @@ fn a_flat_picture_turned_as_asked_does_not_pass() {
 fn a_clip_of_another_challenge_does_not_pass() {
     for seed in 0..200 {
         let new = Challenge::active_3d(seed);
-        assert!(!verify(&new, &replayed(&Challenge::active_3d(seed + 1_000), &new)).passed(), "{seed}");
+        assert!(!verify(&new, &replayed(&Challenge::active_3d(seed + 1_000), &new)).passed(), "3D {seed}");
         let new = Challenge::flashing(seed);
         assert!(!verify(&new, &replayed(&Challenge::flashing(seed + 1_000), &new)).passed(), "{seed}");
     }
