@@ -123,7 +123,7 @@ impl Customers {
             for found in
                 search(&self.index, &prepared, entity.schema, &profile.weights, MAX_AFFECTED, scratch)
             {
-                if found.alignment.raw >= ALERT_AT * 0.7 {
+                if found.alignment.raw >= ALERT_AT * 0.9 {
                     numbers.insert(found.entity);
                 }
             }

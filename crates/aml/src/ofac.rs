@@ -12,14 +12,11 @@ pub const LOWEST: u32 = 51;
 #[must_use]
 pub fn score(query: &str, listed: &str) -> u32 {
     let (query, listed) = (normal(query), normal(listed));
-    let whole = if query.chars().next() == listed.chars().next() {
-        strsim::jaro_winkler(&query, &listed)
-    } else {
-        0.0
-    };
+    let whole =
+        if query.chars().next() == listed.chars().next() { jaro_winkler(&query, &listed) } else { 0.0 };
     let words: Vec<&str> = query.split(' ').filter(|w| w.chars().count() > 2).collect();
     let best = |word: &str| {
-        let best = listed.split(' ').map(|w| strsim::jaro_winkler(word, w)).fold(0.0, f64::max);
+        let best = listed.split(' ').map(|w| jaro_winkler(word, w)).fold(0.0, f64::max);
         if best < 0.5 { 0.0 } else { best }
     };
     let by_word =
@@ -28,6 +25,34 @@ pub fn score(query: &str, listed: &str) -> u32 {
     // In 0..=100 by construction.
     let score = score.clamp(0.0, 100.0) as u32;
     if score < LOWEST { 0 } else { score }
+}
+
+/// Jaro-Winkler as the tool's library has it: up to four letters of a common start, a tenth each, with no
+/// least similarity below which the start does not count.
+fn jaro_winkler(a: &str, b: &str) -> f64 {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.is_empty() || b.is_empty() {
+        return 0.0;
+    }
+    let window = (a.len().max(b.len()) / 2).saturating_sub(1);
+    let mut taken = vec![false; b.len()];
+    let mut left = Vec::new();
+    for (i, c) in a.iter().enumerate() {
+        let range = i.saturating_sub(window)..(i + window + 1).min(b.len());
+        if let Some(j) = range.into_iter().find(|&j| !taken[j] && b[j] == *c) {
+            taken[j] = true;
+            left.push(*c);
+        }
+    }
+    if left.is_empty() {
+        return 0.0;
+    }
+    let right = b.iter().zip(&taken).filter(|(_, t)| **t).map(|(c, _)| c);
+    let swapped = left.iter().zip(right).filter(|(x, y)| x != y).count() as f64 / 2.0;
+    let m = left.len() as f64;
+    let jaro = (m / a.len() as f64 + m / b.len() as f64 + (m - swapped) / m) / 3.0;
+    let start = a.iter().zip(&b).take(4).take_while(|(x, y)| x == y).count() as f64;
+    jaro + start * 0.1 * (1.0 - jaro)
 }
 
 /// Upper-case letters, digits and single spaces; at most 256 characters and 16 words.

@@ -56,8 +56,6 @@ enum Command {
     Specimen(cmd::specimen::Args),
     /// Check a document template, and what it finds on pictures.
     Template(cmd::template::Args),
-    /// Draw fictitious documents with their truth.
-    Specimen(cmd::specimen::Args),
     /// Show the version of this build.
     Version(cmd::version::Args),
 }
@@ -83,7 +81,6 @@ fn main() -> std::process::ExitCode {
         Command::Document(args) => cmd::document::run(&args),
         Command::Specimen(args) => cmd::specimen::run(&args),
         Command::Template(args) => cmd::template::run(&args),
-        Command::Specimen(args) => cmd::specimen::run(&args),
         Command::Version(args) => cmd::version::run(&args),
     };
     match result {

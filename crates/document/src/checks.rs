@@ -995,19 +995,12 @@ fn pixel_signals(findings: &Findings, out: &mut Vec<Signal>) {
                 json!({ "side": s.side, "share": share }),
             ));
         }
-        let mut causes = Vec::new();
-        if s.quality.remedy.contains(&"hold_still") {
-            causes.push("blur");
-        }
-        if s.quality.remedy.contains(&"tilt_away_from_light") {
-            causes.push("glare");
-        }
-        if !causes.is_empty() {
-            out.push(Signal::certain(
-                "POOR_DOCUMENT_QUALITY",
-                "quality/1",
-                json!({ "side": s.side, "causes": causes }),
-            ));
+        for (remedy, risk) in
+            [("hold_still", "POOR_DOCUMENT_QUALITY"), ("tilt_away_from_light", "GLARE_ON_DOCUMENT")]
+        {
+            if s.quality.remedy.contains(&remedy) {
+                out.push(Signal::certain(risk, "quality/1", json!({ "side": s.side, "remedy": remedy })));
+            }
         }
     }
     out.retain(Signal::present);

@@ -1,7 +1,7 @@
 //! JPEG: the marker walk (ISO/IEC 10918-1 annex B) and the decoder behind it.
 
-use crate::RgbImage;
 use crate::door::{DecodeError, Decoded, Limits, Metadata, read_exif};
+use crate::{RgbImage, jpeg_scan};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -38,7 +38,20 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
     if pixels.dimensions() != (walk.width, walk.height) {
         return Err(DecodeError::malformed("the decoder found another size than the header"));
     }
+    if ends_flat(&pixels) && jpeg_scan::ends_early(&walk.lean) {
+        return Err(DecodeError::Truncated);
+    }
     Ok((pixels, metadata))
+}
+
+/// Whether the last four rows are of one colour each: paper, or nothing at all.
+fn ends_flat(pixels: &RgbImage) -> bool {
+    let stride = 3 * pixels.width() as usize;
+    pixels
+        .as_raw()
+        .rchunks_exact(stride.max(1))
+        .take(4)
+        .all(|row| row.chunks_exact(3).all(|p| p.iter().zip(row).all(|(a, b)| a.abs_diff(*b) <= 2)))
 }
 
 fn run(lean: &[u8], limits: &Limits, strict: bool) -> Result<RgbImage, String> {

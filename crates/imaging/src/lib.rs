@@ -13,6 +13,7 @@ mod exif;
 mod geometry;
 pub mod hash;
 mod jpeg;
+mod jpeg_scan;
 mod pdf;
 mod png;
 pub mod quality;

@@ -8,6 +8,9 @@ use crate::door::{DecodeError, Decoded, Limits, Metadata, pixels_of, printable, 
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
+/// Most bytes of a packed colour profile or text; real ones are some kilobytes.
+const MAX_PACKED_METADATA: usize = 128 * 1024;
+
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeError> {
     let mut metadata = Metadata { orientation: 1, pages: 1, ..Metadata::default() };
     let mut lean = Vec::with_capacity(bytes.len().min(limits.max_bytes));
@@ -43,6 +46,10 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
                         printable(&String::from_utf8_lossy(text.get(..256).unwrap_or(text)), 64);
                 }
                 continue;
+            }
+            // Nothing here unpacks them, yet a profile or text of this size is no camera's: it is there to harm.
+            b"iCCP" | b"zTXt" if length > MAX_PACKED_METADATA => {
+                return Err(DecodeError::TooComplex { what: "its metadata is packed too large" });
             }
             [b'A'..=b'Z', ..] => return Err(DecodeError::malformed("unknown critical chunk")),
             _ => continue,

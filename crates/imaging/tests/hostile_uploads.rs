@@ -81,7 +81,7 @@ fn every_hostile_file_is_answered_in_bounded_time_and_memory() {
                     !anew.windows(4).any(|w| w == b"<htm" || w == b"<scr" || w == b"PK\x03\x04"),
                     "{name}"
                 );
-                if name.starts_with("poly_") {
+                if name == "poly_jpg_zip.jpg" {
                     assert!(picture.metadata.trailing_bytes > 0, "{name} says that bytes follow the picture");
                 }
                 if name.starts_with("ok_exif_gps") {

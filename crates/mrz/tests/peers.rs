@@ -20,7 +20,12 @@ fn test_data(path: &str) -> Option<Vec<Value>> {
 }
 
 fn lines(value: &Value) -> Vec<String> {
-    value["lines"].as_array().into_iter().flatten().filter_map(|l| l.as_str().map(ToOwned::to_owned)).collect()
+    value["lines"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|l| l.as_str().map(ToOwned::to_owned))
+        .collect()
 }
 
 fn text(value: &Value) -> String {
@@ -38,8 +43,13 @@ fn arg0s1080_cases_agree() {
         let block = serde_json::to_value(parsed.block()).expect("a block is JSON");
         let expected = &case["expected"];
         for (key, want) in expected["fields"].as_object().into_iter().flatten() {
-            if key == "country" || key == "nationality" || key == "optional_data_2" || !block[key].is_string() {
-                assert!(block[key].is_null() || block[key] == *want, "{read:?} {key}: {} / {want}", block[key]);
+            if key == "country" || key == "nationality" || key == "optional_data_2" || !block[key].is_string()
+            {
+                assert!(
+                    block[key].is_null() || block[key] == *want,
+                    "{read:?} {key}: {} / {want}",
+                    block[key]
+                );
                 continue;
             }
             assert_eq!(text(&block[key]), text(want), "{read:?} {key}");
@@ -50,7 +60,11 @@ fn arg0s1080_cases_agree() {
                 assert!(parsed.errors.contains(&falsehood), "{read:?} {falsehood} {:?}", parsed.errors);
             }
             if let Some(code) = falsehood.strip_prefix("valid ") {
-                assert!(parsed.warnings.iter().any(|w| w.starts_with(code)), "{read:?} {falsehood} {:?}", parsed.warnings);
+                assert!(
+                    parsed.warnings.iter().any(|w| w.starts_with(code)),
+                    "{read:?} {falsehood} {:?}",
+                    parsed.warnings
+                );
             }
         }
         let hashes = |v: &[String]| v.iter().filter(|e| e.ends_with("hash")).count();
@@ -130,7 +144,11 @@ fn mrz_java_cases_agree() {
             }
         }
     }
-    let german = parse(&["P<D<<MUSTERMANN<<ERIKA<<<<<<<<<<<<<<<<<<<<<<", "C01X01R741D<<6408125F2010315<<<<<<<<<<<<<<<9"], TODAY).expect("TD3");
+    let german = parse(
+        &["P<D<<MUSTERMANN<<ERIKA<<<<<<<<<<<<<<<<<<<<<<", "C01X01R741D<<6408125F2010315<<<<<<<<<<<<<<<9"],
+        TODAY,
+    )
+    .expect("TD3");
     assert_eq!(german.issuing_state_alpha3(), "DEU");
     let _ = german.digit(Some(Kind::DocumentNumber));
 }
@@ -140,7 +158,8 @@ fn mrz_java_cases_agree() {
 fn zones_of_specimens_are_valid_when_conformant() {
     let root = std::env::var("BONAFIDE_TESTDATA")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
-    let Ok(text) = std::fs::read_to_string(format!("{root}/documents/mrz_specimens/ground_truth.json")) else {
+    let Ok(text) = std::fs::read_to_string(format!("{root}/documents/mrz_specimens/ground_truth.json"))
+    else {
         eprintln!("skipped: no test data");
         return;
     };

@@ -283,7 +283,8 @@ pub(crate) fn split(name: &str, kind: Kind) -> Vec<Piece> {
         if !(c.is_alphanumeric() || is_vowel_sign(c)) {
             let hyphen = matches!(c, '-' | '‐' | '‑' | '–');
             // "S.A.": letters with full stops between them are one word in the name of a firm.
-            let acronym = organisation && c == '.' && (length == 1 || (length == 0 && current.ends_with('.')));
+            let acronym =
+                organisation && c == '.' && (length == 1 || (length == 0 && current.ends_with('.')));
             if acronym {
                 current.push('.');
             } else {

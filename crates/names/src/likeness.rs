@@ -108,7 +108,8 @@ pub fn compare(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
 /// The same legal form in any spelling, or a word that is a slip of the pen away from it.
 fn legal_forms(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if a.role == b.role {
-        return share_group(a.groups, b.groups).then_some(Agreement { likeness: Likeness::Exact, similarity: 1.0 });
+        return share_group(a.groups, b.groups)
+            .then_some(Agreement { likeness: Likeness::Exact, similarity: 1.0 });
     }
     let (form, word) = if a.role == Role::Form { (a, b) } else { (b, a) };
     if !matches!(word.role, Role::Part | Role::Initial | Role::Particle) {

@@ -40,6 +40,8 @@ pub struct Submission {
     pub today: Date,
     /// Passwords of PDFs: front, back.
     pub passwords: [Option<String>; 2],
+    /// Whether published specimens are accepted (sandbox).
+    pub specimens_allowed: bool,
 }
 
 /// What the checks gave.
@@ -214,7 +216,14 @@ pub(crate) fn read_document(engines: &Engines, submission: &Submission) -> Resul
         }
         None => None,
     };
-    read_pictures(engines, &front, back.as_ref(), submission.expected.as_ref(), submission.today)
+    read_pictures(
+        engines,
+        &front,
+        back.as_ref(),
+        submission.expected.as_ref(),
+        submission.today,
+        submission.specimens_allowed,
+    )
 }
 
 /// Reads and cross-checks a decoded document.
@@ -224,11 +233,12 @@ pub(crate) fn read_pictures(
     back: Option<&Picture>,
     expected: Option<&Value>,
     today: Date,
+    specimens_allowed: bool,
 ) -> Result<ReadDocument, String> {
     let reader = engines.reader().map_err(|error| chain(&error))?;
     let face_engine = engines.faces().map_err(|error| chain(&error))?;
     let finder = |page: &RgbImage| faces::largest(&face_engine, page);
-    let options = document::Options { today, portrait_finder: Some(&finder), specimens_allowed: true };
+    let options = document::Options { today, portrait_finder: Some(&finder), specimens_allowed };
     let record = match reader.read(front, back, &options) {
         Ok(record) => record,
         Err(document::ReadError::NotADocument) => {

@@ -6,6 +6,7 @@ use store::{ObjectId, Session, Tx};
 use crate::{
     media, rfc3339,
     sessions::{details_of, heading, state_of},
+    setup,
 };
 
 /// Lists of results in a decision, with the feature that fills each; the rest of the API's lists stay null here.
@@ -52,7 +53,8 @@ pub(crate) fn of_session(
         Value::Object(heading) => heading,
         _ => Map::new(),
     };
-    out.insert("environment".to_owned(), json!("live"));
+    let environment = if setup::is_sandbox(tx, session.application)? { "sandbox" } else { "live" };
+    out.insert("environment".to_owned(), json!(environment));
     out.insert("workflow_id".to_owned(), json!(session.workflow.map(|(id, _)| id)));
     out.insert("workflow_version".to_owned(), json!(session.workflow.map(|(_, version)| version)));
     out.insert("features".to_owned(), json!(session.features));

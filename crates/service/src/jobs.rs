@@ -15,6 +15,7 @@ use crate::{
     Service, checks,
     hosted::insert_object,
     sessions::{audit_session, details_of, state_of, status_of, tell_status},
+    setup::is_sandbox,
     workflows,
 };
 
@@ -151,10 +152,13 @@ impl Service {
                         objects.push((kind.clone(), object));
                     }
                 }
-                Ok::<_, store::Error>(definition.map(|definition| (definition, details, objects, tx.now())))
+                let sandbox = is_sandbox(tx, application)?;
+                Ok::<_, store::Error>(
+                    definition.map(|definition| (definition, details, objects, tx.now(), sandbox)),
+                )
             })
             .await?;
-        let Some((definition, details, objects, now)) = found else { return Ok(None) };
+        let Some((definition, details, objects, now, sandbox)) = found else { return Ok(None) };
         let mut pictures = std::collections::BTreeMap::new();
         for (kind, object) in objects {
             let bytes = self.store.get_blob(&object).await?.ok_or(store::Error::Seal)?;
@@ -169,6 +173,7 @@ impl Service {
                 expected: details.expected_details,
                 today: crate::date_of(now),
                 passwords: [None, None],
+                specimens_allowed: sandbox,
             },
             definition,
         }))

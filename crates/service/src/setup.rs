@@ -47,8 +47,18 @@ pub fn default_features(liveness_installed: bool) -> Vec<Feature> {
     features
 }
 
-fn create(tx: &mut Tx<'_>, name: &str, features: &[Feature]) -> Result<Ready, store::Error> {
-    let application = tx.create_application(name, "live", json!({}))?;
+/// Whether an application is one to try things in, where published specimens are accepted.
+pub(crate) fn is_sandbox(tx: &mut Tx<'_>, application: ApplicationId) -> Result<bool, store::Error> {
+    Ok(tx.application(application)?.is_some_and(|application| application.environment == "sandbox"))
+}
+
+fn create(
+    tx: &mut Tx<'_>,
+    name: &str,
+    environment: &str,
+    features: &[Feature],
+) -> Result<Ready, store::Error> {
+    let application = tx.create_application(name, environment, json!({}))?;
     tx.audit(&audit::Entry {
         application: Some(application.id),
         actor: "system",
@@ -74,6 +84,9 @@ fn add_default_workflow(
 impl Service {
     /// Makes the first application with its default workflow, when there is none.
     ///
+    /// It is a sandbox: published specimens are accepted in it, so that a newcomer can try everything. Real people are
+    /// verified in a live application ([`Service::create_application`]), where a specimen is declined.
+    ///
     /// # Errors
     /// When the store does not answer.
     pub async fn make_ready(&self, name: &str) -> Result<Ready, store::Error> {
@@ -96,19 +109,19 @@ impl Service {
                     }
                     return add_default_workflow(tx, application.id, &features);
                 }
-                create(tx, &name, &features)
+                create(tx, &name, "sandbox", &features)
             })
             .await
     }
 
-    /// Makes a further application with a default workflow.
+    /// Makes a further, live application with a default workflow.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn create_application(&self, name: &str) -> Result<Ready, store::Error> {
         let features = self.default_features();
         let name = name.to_owned();
-        self.store.write(move |tx| create(tx, &name, &features)).await
+        self.store.write(move |tx| create(tx, &name, "live", &features)).await
     }
 
     fn default_features(&self) -> Vec<Feature> {
@@ -128,7 +141,9 @@ impl Service {
         let name = name.to_owned();
         self.store
             .write(move |tx| {
-                let (key, token) = tx.api_keys(application).create(&name, &scopes, true)?;
+                let live =
+                    tx.application(application)?.is_some_and(|application| application.environment == "live");
+                let (key, token) = tx.api_keys(application).create(&name, &scopes, live)?;
                 tx.audit(&audit::Entry {
                     application: Some(application),
                     actor: "system",

@@ -219,6 +219,8 @@ impl Service {
         let engines = self.engines.clone();
         engines.reader().map_err(|error| StandaloneError::NotInstalled(crate::engines::chain(&error)))?;
         let today = crate::date_of(self.now());
+        let application = access.application;
+        let sandbox = self.store.read(move |tx| crate::setup::is_sandbox(tx, application)).await?;
         let common = input.common.clone();
         let pictures: Vec<(&'static str, Vec<u8>)> =
             [Some(("front", input.front.clone())), input.back.clone().map(|back| ("back", back))]
@@ -237,7 +239,7 @@ impl Service {
                     ),
                     None => None,
                 };
-                let read = checks::read_pictures(&engines, &front, back.as_ref(), None, today)
+                let read = checks::read_pictures(&engines, &front, back.as_ref(), None, today, sandbox)
                     .map_err(|reason| StandaloneError::Failed(reason.into()))?;
                 if !read.recognised {
                     return Err(StandaloneError::NoDocument);

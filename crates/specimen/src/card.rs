@@ -308,19 +308,19 @@ fn passport(spec: &Spec, entry: &Entry) -> Result<Specimen, DrawError> {
 
     let holder = &entry.holder;
     let fields: Vec<Field<'_>> = vec![
-        ("document_type", "Type", "P".into(), 42.0, 17.5),
-        ("issuing_state", "Code of issuing State", "UTO".into(), 54.0, 17.5),
-        ("document_number", "Passport No.", entry.number.clone(), 84.0, 17.5),
-        ("family_name", "Surname", holder.surname.to_uppercase(), 42.0, 24.6),
-        ("given_name", "Given names", holder.given_names.to_uppercase(), 42.0, 31.7),
-        ("nationality", "Nationality", "UTOPIAN".into(), 42.0, 38.8),
-        ("personal_number", "Personal No.", entry.personal_number.clone(), 72.0, 38.8),
-        ("date_of_birth", "Date of birth", printed(entry.printed_birth), 42.0, 45.9),
-        ("sex", "Sex", holder.sex.to_string(), 72.0, 45.9),
-        ("place_of_birth", "Place of birth", holder.place_of_birth.to_uppercase(), 80.0, 45.9),
-        ("date_of_issue", "Date of issue", printed(entry.issued), 42.0, 53.0),
-        ("authority", "Authority", "PASSPORT OFFICE".into(), 72.0, 53.0),
-        ("date_of_expiry", "Date of expiry", printed(entry.expiry), 42.0, 60.1 - 1.6),
+        ("document_type", "Type", "P".into(), 42.0, 17.0),
+        ("issuing_state", "Code of issuing State", "UTO".into(), 54.0, 17.0),
+        ("document_number", "Passport No.", entry.number.clone(), 84.0, 17.0),
+        ("family_name", "Surname", holder.surname.to_uppercase(), 42.0, 23.9),
+        ("given_name", "Given names", holder.given_names.to_uppercase(), 42.0, 30.8),
+        ("nationality", "Nationality", "UTOPIAN".into(), 42.0, 37.7),
+        ("personal_number", "Personal No.", entry.personal_number.clone(), 72.0, 37.7),
+        ("date_of_birth", "Date of birth", printed(entry.printed_birth), 42.0, 44.6),
+        ("sex", "Sex", holder.sex.to_string(), 72.0, 44.6),
+        ("place_of_birth", "Place of birth", holder.place_of_birth.to_uppercase(), 80.0, 44.6),
+        ("date_of_issue", "Date of issue", printed(entry.issued), 42.0, 51.5),
+        ("authority", "Authority", "PASSPORT OFFICE".into(), 72.0, 51.5),
+        ("date_of_expiry", "Date of expiry", printed(entry.expiry), 42.0, 58.4),
     ];
     let mut drawing = Drawing::new(125.0, 88.0);
     let mut chance = Chance::new(spec.seed, 12);

@@ -111,14 +111,14 @@ fn turned(image: &RgbImage, axis: f32, radius: f32, strength: f32) -> RgbImage {
     out
 }
 
-/// A room out of focus, in other colours.
+/// The surroundings out of focus and in another light.
 fn background(image: &RgbImage, chance: &mut Chance) -> RgbImage {
-    let mut small = resize(image, 6, 8);
-    let tint = [chance.between(90.0, 200.0), chance.between(90.0, 190.0), chance.between(80.0, 190.0)];
+    let mut small = resize(image, 9, 12);
+    let tint = [chance.between(0.55, 0.95), chance.between(0.55, 0.95), chance.between(0.55, 0.95)];
     for pixel in small.chunks_exact_mut(3) {
-        let noise = chance.bell() * 12.0;
+        let noise = 1.0 + 0.08 * chance.bell();
         for (value, tint) in pixel.iter_mut().zip(tint) {
-            *value = (0.25 * f32::from(*value) + 0.75 * tint + noise).clamp(0.0, 255.0) as u8;
+            *value = (f32::from(*value) * tint * noise).clamp(0.0, 255.0) as u8;
         }
     }
     resize(&small, image.width(), image.height())
@@ -140,8 +140,8 @@ fn relit(person: &RgbImage, far: &RgbImage, face: [f32; 4], chance: &mut Chance)
         let head = ((x - cx) / (1.02 * fw)).powi(2) + ((y - cy + 0.12 * fh) / (1.0 * fh)).powi(2);
         let below = (y - cy - 0.45 * fh) / fh;
         let body = (x - cx).abs() / (fw * (0.55 + 1.9 * below.max(0.0).sqrt()));
-        let head = ((1.35 - head) / 0.5).clamp(0.0, 1.0);
-        let body = if below > 0.0 { ((1.2 - body) / 0.3).clamp(0.0, 1.0) } else { 0.0 };
+        let head = smooth((2.6 - head) / 1.6);
+        let body = smooth(below / 0.2) * smooth((1.5 - body) / 0.6);
         let mask = head.max(body);
         let light = 1.0 + from_side * (2.0 * x / w - 1.0) + from_above * (2.0 * y / h - 1.0);
         for ((value, &far), gain) in pixel.iter_mut().zip(far).zip(gains) {
@@ -151,6 +151,12 @@ fn relit(person: &RgbImage, far: &RgbImage, face: [f32; 4], chance: &mut Chance)
         }
     }
     out
+}
+
+/// 0 below 0, 1 above 1, without a corner between.
+fn smooth(t: f32) -> f32 {
+    let t = t.clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
 }
 
 /// A sensor's grain.

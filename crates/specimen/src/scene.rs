@@ -167,14 +167,14 @@ pub fn photograph(document: &RgbImage, scene: &Scene) -> (RgbImage, Quad) {
         canvas.paint(&photocopied(document), &quad, 0.0, Sampling::Smooth);
     } else if scene.screen {
         let shown = screen(document);
-        let bezel = grown(&quad, 0.12);
-        canvas.paint(
-            &RgbImage::from_pixel(8, 8, [16, 16, 18].into()),
-            &grown(&quad, 0.18),
-            0.02,
-            Sampling::Smooth,
+        let frame = RgbImage::from_pixel(8, 8, [16, 16, 18].into());
+        canvas.paint(&frame, &grown(&quad, 0.18), 0.02, Sampling::Smooth);
+        let window = RgbImage::from_pixel(
+            shown.width() / 3 * 28 / 25,
+            shown.height() / 3 * 28 / 25,
+            [92, 95, 101].into(),
         );
-        canvas.paint(&lit(&RgbImage::from_pixel(64, 64, [58, 60, 64].into())), &bezel, 0.0, Sampling::Sharp);
+        canvas.paint(&lit(&window), &grown(&quad, 0.12), 0.0, Sampling::Sharp);
         canvas.paint(&shown, &quad, 0.0, Sampling::Sharp);
     } else {
         canvas.shade(&quad, 0.45);
@@ -245,6 +245,10 @@ fn screen(document: &RgbImage) -> RgbImage {
     lit(&shown)
 }
 
+/// What a lit texture must be multiplied by so that its average is a little
+/// darker than what it shows: stripes and dark rows swallow most of the light.
+const BACKLIGHT: f32 = 2.4;
+
 /// Every pixel as red, green and blue stripes with a dark line between rows.
 fn lit(shown: &RgbImage) -> RgbImage {
     let (width, height) = (shown.width() as usize, shown.height() as usize);
@@ -252,14 +256,14 @@ fn lit(shown: &RgbImage) -> RgbImage {
     let rows = shown.as_raw().chunks_exact(3 * width);
     for (triple, row) in out.chunks_exact_mut(27 * width).zip(rows) {
         for (part, line) in triple.chunks_exact_mut(9 * width).enumerate() {
-            let dim = if part == 2 { 0.45 } else { 1.25 };
+            let dim = if part == 2 { 0.36 } else { 1.0 };
             for (stripe, pixel) in line.chunks_exact_mut(9).zip(row.chunks_exact(3)) {
                 for (k, &value) in pixel.iter().enumerate() {
                     // A stripe shines in its own colour and leaks into the others.
                     for channel in 0..3 {
-                        let share = if channel == k { 1.9 } else { 0.42 };
+                        let share = if channel == k { 1.0 } else { 0.22 };
                         let own = if channel == k { f32::from(value) } else { f32::from(pixel[channel]) };
-                        stripe[3 * k + channel] = (own * share * dim * 0.93).min(255.0) as u8;
+                        stripe[3 * k + channel] = (own * share * dim) as u8;
                     }
                 }
             }
@@ -273,7 +277,7 @@ fn lit(shown: &RgbImage) -> RgbImage {
 enum Sampling {
     /// Averaged down first: fine structure fades as in a well-sampled picture.
     Smooth,
-    /// Sampled as it is: fine structure beats against the sensor's grid (moiré).
+    /// A lit screen, sampled as it is: fine structure beats against the sensor's grid (moiré).
     Sharp,
 }
 
@@ -320,6 +324,7 @@ impl Canvas {
 
     /// Paints a picture into a quad with rounded corners (share of its width).
     fn paint(&mut self, picture: &RgbImage, quad: &Quad, corner: f32, sampling: Sampling) {
+        let gain = if sampling == Sampling::Sharp { BACKLIGHT } else { 1.0 };
         let Some(map) = Projection::between(quad, &unit()) else { return };
         let across = quad[0].distance(quad[1]).max(quad[3].distance(quad[2]));
         let shrink = picture.width() as f32 / across.max(1.0);
@@ -350,7 +355,7 @@ impl Canvas {
                     hits += 0.25;
                     let found = bilinear(picture, at.x * w - 0.5, at.y * h - 0.5);
                     for (sum, found) in sum.iter_mut().zip(found) {
-                        *sum += 0.25 * found;
+                        *sum += 0.25 * gain * found;
                     }
                 }
                 let start = 3 * (y * self.width + x);

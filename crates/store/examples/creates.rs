@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p store --features testing --example creates [SECONDS]` prints one JSON object a line,
 //! for both engines at 1, 16 and 64 clients. PostgreSQL runs in a folder of its own, with its syncs on.
+//! A second argument is a number of audit rows to write first; the time to verify all of them is printed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +43,10 @@ async fn measure(engine: &str, config: Config, seconds: f64) -> Result<()> {
                         let asked = Instant::now();
                         store.write(move |tx| create(tx, &application)).await?;
                         created.fetch_add(1, Ordering::Relaxed);
-                        micros.fetch_add(u64::try_from(asked.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+                        micros.fetch_add(
+                            u64::try_from(asked.elapsed().as_micros()).unwrap_or(0),
+                            Ordering::Relaxed,
+                        );
                     }
                     Ok::<_, Error>(())
                 })
@@ -64,8 +68,34 @@ async fn measure(engine: &str, config: Config, seconds: f64) -> Result<()> {
             })
         );
     }
+    let rows: u64 = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+    for chunk in 0..rows.div_ceil(10_000) {
+        store
+            .write(move |tx| {
+                for row in 0..10_000 {
+                    let object = format!("session:{chunk}-{row}");
+                    tx.audit(&store::audit::Entry {
+                        actor: "key:bench",
+                        action: "fill",
+                        object: &object,
+                        ..Default::default()
+                    })?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+    }
+    let started = Instant::now();
     let report = store.verify_audit(None).await?;
-    eprintln!("{engine}: audit log whole: {} ({} rows)", report.ok, report.entries);
+    eprintln!(
+        "{}",
+        serde_json::json!({
+            "engine": engine,
+            "audit_rows": report.entries,
+            "audit_whole": report.ok,
+            "verify_seconds": started.elapsed().as_secs_f64(),
+        })
+    );
     store.close().await;
     Ok(())
 }
@@ -100,7 +130,9 @@ fn create(tx: &mut Tx<'_>, application: &Application) -> Result<SessionId> {
         language: Some("en".to_owned()),
         country: None,
         document_type: None,
-        details: Pii(serde_json::json!({ "callback": "https://example.com/done", "metadata": { "plan": "basic" } })),
+        details: Pii(
+            serde_json::json!({ "callback": "https://example.com/done", "metadata": { "plan": "basic" } }),
+        ),
         state: Pii(serde_json::json!({ "step": "consent" })),
         decision: None,
         last_event: 0,
@@ -111,7 +143,8 @@ fn create(tx: &mut Tx<'_>, application: &Application) -> Result<SessionId> {
         decided_at: None,
         key,
     };
-    let payload = serde_json::json!({ "session_id": id, "status": "Not Started", "webhook_type": "status.updated" });
+    let payload =
+        serde_json::json!({ "session_id": id, "status": "Not Started", "webhook_type": "status.updated" });
     tx.events(application.id).append(&mut session, "status.updated", &payload)?;
     tx.sessions(application.id).insert(&session)?;
     tx.audit(&store::audit::Entry {

@@ -24,6 +24,7 @@ const MOST_TOGETHER: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
+    make_private_file(path)?;
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -47,6 +48,23 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
         .map_err(error)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+/// Makes the database file, when it is missing, readable by its owner only; its log takes over the mode.
+fn make_private_file(path: &Path) -> Result<()> {
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    match options.open(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::Folder("database cannot be made".to_owned(), Box::new(source)))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
@@ -133,8 +151,8 @@ fn write_together(connection: &Connection, calls: Vec<Box<dyn Call>>, shared: &S
         finish_all(done, failure);
         return true;
     }
-    let committed = fail::hit("database.commit")
-        .and_then(|()| connection.execute_batch("COMMIT").map_err(commit_error));
+    let committed =
+        fail::hit("database.commit").and_then(|()| connection.execute_batch("COMMIT").map_err(commit_error));
     match committed {
         Ok(()) => {
             wake.send(shared);

@@ -128,8 +128,8 @@ fn as_ordinary_user() -> Command {
     if !is_root {
         return Command::new("env");
     }
-    let has_user =
-        std::fs::read_to_string("/etc/passwd").is_ok_and(|text| text.lines().any(|line| line.starts_with("postgres:")));
+    let has_user = std::fs::read_to_string("/etc/passwd")
+        .is_ok_and(|text| text.lines().any(|line| line.starts_with("postgres:")));
     let mut command = Command::new("setpriv");
     command.args(if has_user {
         ["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]

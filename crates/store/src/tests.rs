@@ -11,7 +11,8 @@ mod transactions;
 
 use crate::testing::PostgresServer;
 use crate::{
-    Application, Config, Pii, Result, SeededRandom, Session, SessionId, Store, SubjectId, SubjectKey, TestClock, Time, Tx,
+    Application, Config, Pii, Result, SeededRandom, Session, SessionId, Store, SubjectId, SubjectKey,
+    TestClock, Time, Tx,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -83,7 +84,12 @@ macro_rules! on_both_engines {
 pub(crate) use on_both_engines;
 
 /// A session with everything set that a row needs.
-pub(crate) fn new_session(tx: &mut Tx<'_>, application: &Application, subject: SubjectId, key: SubjectKey) -> Result<Session> {
+pub(crate) fn new_session(
+    tx: &mut Tx<'_>,
+    application: &Application,
+    subject: SubjectId,
+    key: SubjectKey,
+) -> Result<Session> {
     let id: SessionId = tx.new_id();
     let number = tx.sessions(application.id).next_number()?;
     let now = tx.now();

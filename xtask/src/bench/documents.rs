@@ -226,7 +226,8 @@ fn filled_rates(run: &Run, truth: &BTreeMap<String, Value>, table: &mut Table) {
             "viz_dob_differs_from_mrz" => "MRZ_AND_DATA_EXTRACTED_FROM_OCR_NOT_SAME",
             "photocopy" => "PRINTED_COPY_DETECTED",
             "screen_recapture" => "SCREEN_CAPTURE_DETECTED",
-            "blurred" | "glare" => "POOR_DOCUMENT_QUALITY",
+            "blurred" => "POOR_DOCUMENT_QUALITY",
+            "glare" => "GLARE_ON_DOCUMENT",
             _ => continue,
         };
         let count = flagged.entry(kind).or_default();

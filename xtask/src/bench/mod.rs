@@ -4,8 +4,10 @@
 //! `target/bench/NAME.json`. Test material lies in `--data`, in
 //! `BONAFIDE_TESTDATA`, or in `../shared/data`.
 
+mod aml;
 mod api;
 mod barcodes;
+mod chip;
 mod documents;
 mod faces;
 mod idnumber;
@@ -20,8 +22,10 @@ type Bench = fn(&Path) -> anyhow::Result<serde_json::Value>;
 
 /// Every benchmark: its name, what it shows, how it runs.
 const BENCHES: &[(&str, &str, Bench)] = &[
+    ("aml", "names screened: recall, false alerts, speed, parity", aml::run),
     ("api", "the age check against the original program, durable creates, a full check", api::run),
     ("barcodes", "barcodes read, North American licences parsed", barcodes::run),
+    ("chip", "chips verified: trust lists, passive authentication, reading times", chip::run),
     ("documents", "documents read: zones, fields, fraud signals, time per stage", documents::run),
     ("faces", "faces matched, searched, judged for liveness and age", faces::run),
     ("idnumber", "national numbers against python-stdnum", idnumber::run),

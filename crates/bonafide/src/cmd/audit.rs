@@ -43,13 +43,13 @@ enum Command {
 #[derive(clap::Args)]
 struct Place {
     /// Folder of the server's data.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "BONAFIDE_DATA", default_value = "bonafide-data")]
     data: PathBuf,
     /// URL of the database, when it is not in the folder.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "BONAFIDE_DATABASE")]
     database: Option<String>,
     /// File of the root key, when it is not in the folder.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "BONAFIDE_ROOT_KEY_FILE")]
     root_key_file: Option<PathBuf>,
 }
 
@@ -114,5 +114,8 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     let against =
         if report.checkpoint_used { "compared with the checkpoint" } else { "no checkpoint to compare with" };
     let verdict = if report.ok { "the log is whole" } else { "the log was changed" };
-    super::print_line(&format!("{verdict}: {} rows in {} strands, {against}", report.entries, report.strands))
+    super::print_line(&format!(
+        "{verdict}: {} row(s) in {} strand(s), {against}",
+        report.entries, report.strands
+    ))
 }

@@ -18,7 +18,6 @@ pub(crate) mod mrz;
 pub(crate) mod openapi;
 pub(crate) mod serve;
 pub(crate) mod specimen;
-pub(crate) mod specimen;
 pub(crate) mod template;
 pub(crate) mod verify;
 pub(crate) mod version;

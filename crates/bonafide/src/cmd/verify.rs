@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Day to judge the document on, YYYY-MM-DD; today without it
     #[arg(long, value_name = "DATE")]
     today: Option<jiff::civil::Date>,
+    /// Decline published specimens, as a live application does; without it they are accepted, as in a sandbox
+    #[arg(long)]
+    live: bool,
     /// Folder of the models
     #[arg(long, value_name = "DIR", env = "BONAFIDE_MODELS")]
     models: Option<PathBuf>,
@@ -59,6 +62,7 @@ pub(crate) fn verify(
     back: Option<Vec<u8>>,
     selfie: Option<Vec<u8>>,
     today: jiff::civil::Date,
+    live: bool,
 ) -> Verified {
     let liveness = engines.passive().is_ok_and(|passive| passive.is_available());
     let features: Vec<Feature> = default_features(liveness)
@@ -75,6 +79,7 @@ pub(crate) fn verify(
         expected: None,
         today,
         passwords: [None, None],
+        specimens_allowed: !live,
     };
     let examined = checks::examine(engines, &submission);
     decided(&definition, &examined, liveness)
@@ -123,7 +128,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let engines = Engines::open(&folder)?;
     engines.reader()?;
     engines.faces()?;
-    let verified = verify(&engines, front, back, selfie, args.today.unwrap_or_else(today));
+    let verified = verify(&engines, front, back, selfie, args.today.unwrap_or_else(today), args.live);
     if args.json {
         print_json(&verified.result)?;
     } else {

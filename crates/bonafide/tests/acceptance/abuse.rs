@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::server::{Models, Server, create_key, form, test_data};
+use crate::server::{Server, create_key, form, test_data};
 
 /// Memory the server may hold at its peak, without models.
 const PEAK_MIB: u64 = 600;
@@ -12,10 +12,15 @@ fn t34_every_hostile_file_is_answered_and_the_server_lives_on() {
     let Some(data) = test_data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let key = create_key(folder.path(), &[]);
-    let server = Server::start(folder.path(), Models::None);
+    let server = Server::start(folder.path());
     let session = server.post_json("/v3/session/", &key.text, &json!({ "workflow_id": key.workflow })).json();
     let link = session["url"].as_str().unwrap();
-    assert_eq!(server.post(&format!("{link}/consent"), "", "application/x-www-form-urlencoded", b"agree=true").status, 200);
+    assert_eq!(
+        server
+            .post(&format!("{link}/consent"), "", "application/x-www-form-urlencoded", b"agree=true")
+            .status,
+        200
+    );
     let mut files: Vec<_> = std::fs::read_dir(data.join("hostile-uploads"))
         .unwrap()
         .flatten()
@@ -27,7 +32,7 @@ fn t34_every_hostile_file_is_answered_and_the_server_lives_on() {
     for file in files {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         let bytes = std::fs::read(&file).unwrap();
-        // What decodes to a plain picture is a picture; everything else is refused.
+        // What is a plain picture at its beginning is taken, and only ever shown re-encoded; everything else is refused.
         let harmless = name.starts_with("ok_") || name.starts_with("poly_jpg");
         let (kind, body) = form(&[("image", "upload.jpg", &bytes)], &[]);
         let hosted = server.post(&format!("{link}/capture/front"), "", &kind, &body);
@@ -37,11 +42,13 @@ fn t34_every_hostile_file_is_answered_and_the_server_lives_on() {
             hosted.status,
             hosted.text
         );
-        for (path, field) in [("/v3/id-verification/", "front_image"), ("/v3/passive-liveness/", "user_image")] {
+        for (path, field) in
+            [("/v3/id-verification/", "front_image"), ("/v3/passive-liveness/", "user_image")]
+        {
             let (kind, body) = form(&[(field, "upload.jpg", &bytes)], &[]);
             let answer = server.post(path, &key.text, &kind, &body);
             assert!(
-                matches!(answer.status, 400 | 413 | 503),
+                matches!(answer.status, 400 | 413 | 503) || harmless && answer.status == 200,
                 "{name} at {path}: {} {}",
                 answer.status,
                 answer.text
@@ -57,7 +64,7 @@ fn t34_every_hostile_file_is_answered_and_the_server_lives_on() {
 fn bodies_that_are_too_large_or_of_a_wrong_kind_are_refused_in_the_shape_of_the_api() {
     let folder = tempfile::tempdir().unwrap();
     let key = create_key(folder.path(), &[]);
-    let server = Server::start(folder.path(), Models::None);
+    let server = Server::start(folder.path());
     let large = vec![0_u8; 11 << 20];
     let (kind, body) = form(&[("front_image", "a.jpg", &large)], &[]);
     let answer = server.post("/v3/id-verification/", &key.text, &kind, &body);
@@ -74,7 +81,10 @@ fn bodies_that_are_too_large_or_of_a_wrong_kind_are_refused_in_the_shape_of_the_
     let answer = server.post("/v3/session/", &key.text, "text/plain", b"{}");
     assert_eq!(answer.status, 415);
     let answer = server.post("/v3/session/", &key.text, "application/json", b"[]");
-    assert_eq!((answer.status, answer.json()["code"].as_str().map(str::to_owned)), (400, Some("invalid_body".to_owned())));
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str().map(str::to_owned)),
+        (400, Some("invalid_body".to_owned()))
+    );
     let deep = format!("{{\"workflow_id\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(server.post("/v3/session/", &key.text, "application/json", deep.as_bytes()).status, 400);
     let answer = server.post_json("/v3/session/", &key.text, &json!({}));

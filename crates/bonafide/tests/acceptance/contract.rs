@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use crate::server::{BONAFIDE, Models, Server, create_key};
+use crate::server::{BONAFIDE, Server, create_key};
 
 #[test]
 fn the_committed_openapi_document_is_current() {
@@ -18,14 +18,22 @@ fn the_committed_openapi_document_is_current() {
 #[test]
 fn t43_no_request_that_follows_or_breaks_the_document_meets_a_server_error() {
     let Some(python) = std::env::var_os("BONAFIDE_CONTRACT_PYTHON") else {
-        println!("skipped: `cargo xtask test` installs schemathesis and names it in BONAFIDE_CONTRACT_PYTHON");
+        println!(
+            "skipped: `cargo xtask test` installs schemathesis and names it in BONAFIDE_CONTRACT_PYTHON"
+        );
         return;
     };
     let data = tempfile::tempdir().unwrap();
     let key = create_key(data.path(), &[]);
-    let server = Server::start(data.path(), Models::None);
+    let server = Server::start(data.path());
     let output = Command::new(python)
-        .args(["-m", "schemathesis.cli", "run", "--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
+        .args([
+            "-m",
+            "schemathesis.cli",
+            "run",
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance",
+        ])
         .args(["--max-examples", "15", "--seed", "1", "--exclude-path-regex", "^/media/"])
         .args(["--header", &format!("x-api-key: {}", key.text)])
         .arg(server.url("/openapi.json"))

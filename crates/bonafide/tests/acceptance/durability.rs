@@ -1,10 +1,13 @@
 //! Nothing acknowledged is lost: kills in the middle, the same request many times.
 
-use std::sync::{Mutex, atomic::{AtomicBool, Ordering}};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::json;
 
-use crate::server::{Models, Server, create_key, form, grey_jpeg};
+use crate::server::{Server, create_key, form, grey_jpeg};
 
 /// A write that the server acknowledged.
 enum Acknowledged {
@@ -16,7 +19,7 @@ enum Acknowledged {
 fn t01_twenty_kills_lose_no_acknowledged_write() {
     let data = tempfile::tempdir().unwrap();
     let key = create_key(data.path(), &[]);
-    let mut server = Server::start(data.path(), Models::None);
+    let mut server = Server::start(data.path());
     let log: Mutex<Vec<Acknowledged>> = Mutex::default();
     for round in 0..20_u64 {
         let stop = AtomicBool::new(false);
@@ -66,14 +69,18 @@ fn t01_twenty_kills_lose_no_acknowledged_write() {
 
 /// A link of an earlier process, on the present one's port.
 fn link_on(base: &str, link: &str) -> String {
-    link.split_once("/session/").map_or_else(|| link.to_owned(), |(_, token)| format!("{base}/session/{token}"))
+    link.split_once("/session/")
+        .map_or_else(|| link.to_owned(), |(_, token)| format!("{base}/session/{token}"))
 }
 
 /// One person: session, consent, picture. Logs what was acknowledged; `false` when the server is gone.
 fn walk(base: &str, key: &str, workflow: &str, user: u8, log: &Mutex<Vec<Acknowledged>>) -> bool {
     use crate::server::{agent, send};
     let body = json!({ "workflow_id": workflow, "metadata": { "user": user } }).to_string();
-    let request = agent().post(format!("{base}/v3/session/")).header("x-api-key", key).header("content-type", "application/json");
+    let request = agent()
+        .post(format!("{base}/v3/session/"))
+        .header("x-api-key", key)
+        .header("content-type", "application/json");
     let answer = send(request.send(body));
     if answer.status != 201 {
         return false;
@@ -83,7 +90,10 @@ fn walk(base: &str, key: &str, workflow: &str, user: u8, log: &Mutex<Vec<Acknowl
     let link = session["url"].as_str().unwrap_or_default().to_owned();
     log.lock().unwrap().push(Acknowledged::Session { id: id.clone() });
     let page = |path: &str, kind: &str, body: Vec<u8>| {
-        let request = agent().post(format!("{link}/{path}")).header("accept", "application/json").header("content-type", kind);
+        let request = agent()
+            .post(format!("{link}/{path}"))
+            .header("accept", "application/json")
+            .header("content-type", kind);
         send(request.send(body)).status
     };
     if page("consent", "application/x-www-form-urlencoded", b"agree=true".to_vec()) != 200 {
@@ -101,7 +111,7 @@ fn walk(base: &str, key: &str, workflow: &str, user: u8, log: &Mutex<Vec<Acknowl
 fn t10_sixty_four_equal_requests_make_one_session() {
     let data = tempfile::tempdir().unwrap();
     let key = create_key(data.path(), &[]);
-    let mut server = Server::start(data.path(), Models::None);
+    let mut server = Server::start(data.path());
     let ask = |base: &str, person: &str| {
         let body = json!({ "workflow_id": key.workflow, "vendor_data": person }).to_string();
         let request = crate::server::agent()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::server::{BONAFIDE, Models, Server, create_key, form, grey_jpeg};
+use crate::server::{BONAFIDE, Server, create_key, form, grey_jpeg};
 
 /// All bytes of all files below a folder.
 fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
@@ -24,7 +24,7 @@ fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 fn t28_no_planted_value_stands_readable_in_the_data_folder() {
     let data = tempfile::tempdir().unwrap();
     let key = create_key(data.path(), &[]);
-    let server = Server::start_with(data.path(), Models::None, &[("BONAFIDE_LOG", "debug")]);
+    let server = Server::start_with(data.path(), &[("BONAFIDE_LOG", "debug")]);
     let mut canaries = Vec::new();
     for index in 0..100 {
         let canary = |what: &str| format!("canary-{what}-{index:03}-zq");
@@ -70,21 +70,31 @@ fn t28_no_planted_value_stands_readable_in_the_data_folder() {
 fn t53_reads_and_changes_are_audited_and_an_edit_of_the_log_is_found() {
     let data = tempfile::tempdir().unwrap();
     let key = create_key(data.path(), &[]);
-    let server = Server::start(data.path(), Models::None);
+    let server = Server::start(data.path());
     let session = server.post_json("/v3/session/", &key.text, &json!({ "workflow_id": key.workflow })).json();
     let id = session["session_id"].as_str().unwrap().to_owned();
     for _ in 0..3 {
         assert_eq!(server.get(&format!("/v3/session/{id}/decision/"), &key.text).status, 200);
     }
     drop(server);
-    let verify = || std::process::Command::new(BONAFIDE).args(["audit", "verify", "--data"]).arg(data.path()).output().unwrap();
+    let verify = || {
+        std::process::Command::new(BONAFIDE)
+            .args(["audit", "verify", "--data"])
+            .arg(data.path())
+            .output()
+            .unwrap()
+    };
     assert!(verify().status.success());
     // One byte of one row is changed behind the program's back.
     let file = data.path().join("bonafide.db");
     let sqlite = rusqlite::Connection::open(&file).unwrap();
     let count = |action: &str| -> i64 {
         sqlite
-            .query_row("SELECT count(*) FROM audit_log WHERE action = ?1 AND object = ?2", (action, format!("session:{id}")), |row| row.get(0))
+            .query_row(
+                "SELECT count(*) FROM audit_log WHERE action = ?1 AND object = ?2",
+                (action, format!("session:{id}")),
+                |row| row.get(0),
+            )
             .unwrap()
     };
     assert_eq!((count("session.create"), count("decision.read")), (1, 3));

@@ -13,10 +13,8 @@ pub(crate) const BONAFIDE: &str = env!("CARGO_BIN_EXE_bonafide");
 
 /// Test material, or `None` with a word on standard output.
 pub(crate) fn test_data() -> Option<PathBuf> {
-    let folder = std::env::var_os("BONAFIDE_TESTDATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("BONAFIDE_TESTDATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     if folder.is_dir() {
         Some(folder)
     } else {
@@ -25,21 +23,11 @@ pub(crate) fn test_data() -> Option<PathBuf> {
     }
 }
 
-/// Which models a server gets.
-#[derive(Clone, Copy)]
-pub(crate) enum Models {
-    /// None: checks cannot run.
-    None,
-    /// Those installed on this machine.
-    Installed,
-}
-
 /// A running server.
 pub(crate) struct Server {
     child: Child,
     pub(crate) base: String,
     data: PathBuf,
-    models: Models,
     extra: Vec<(String, String)>,
 }
 
@@ -53,7 +41,10 @@ pub(crate) struct Key {
 /// Makes a key in a data folder.
 pub(crate) fn create_key(data: &Path, scopes: &[&str]) -> Key {
     let mut command = Command::new(BONAFIDE);
-    command.args(["key", "create", "--json", "--data"]).arg(data).env("BONAFIDE_MODELS", data.join("no-models"));
+    command
+        .args(["key", "create", "--json", "--data"])
+        .arg(data)
+        .env("BONAFIDE_MODELS", data.join("no-models"));
     if !scopes.is_empty() {
         command.arg("--scope").args(scopes);
     }
@@ -66,22 +57,22 @@ pub(crate) fn create_key(data: &Path, scopes: &[&str]) -> Key {
 
 impl Server {
     /// Starts a server and waits until it listens.
-    pub(crate) fn start(data: &Path, models: Models) -> Self {
-        Self::start_with(data, models, &[])
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
     }
 
     /// The same with further environment variables.
-    pub(crate) fn start_with(data: &Path, models: Models, extra: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(data: &Path, extra: &[(&str, &str)]) -> Self {
         let extra = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (child, base) = spawn(data, models, &extra);
-        Self { child, base, data: data.to_owned(), models, extra }
+        let (child, base) = spawn(data, &extra);
+        Self { child, base, data: data.to_owned(), extra }
     }
 
     /// Kills it without warning and starts it again.
     pub(crate) fn kill_and_restart(&mut self) {
         self.child.kill().expect("the server can be killed");
         let _ = self.child.wait();
-        (self.child, self.base) = spawn(&self.data, self.models, &self.extra);
+        (self.child, self.base) = spawn(&self.data, &self.extra);
     }
 
     /// The most memory it ever held, in MiB.
@@ -96,7 +87,8 @@ impl Server {
     }
 
     pub(crate) fn post_json(&self, path: &str, key: &str, body: &Value) -> Answer {
-        let request = agent().post(self.url(path)).header("x-api-key", key).header("content-type", "application/json");
+        let request =
+            agent().post(self.url(path)).header("x-api-key", key).header("content-type", "application/json");
         send(request.send(body.to_string()))
     }
 
@@ -121,7 +113,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &Path, models: Models, extra: &Vec<(String, String)>) -> (Child, String) {
+fn spawn(data: &Path, extra: &Vec<(String, String)>) -> (Child, String) {
     let mut command = Command::new(BONAFIDE);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit-scale", "0", "--data"])
@@ -129,9 +121,8 @@ fn spawn(data: &Path, models: Models, extra: &Vec<(String, String)>) -> (Child, 
         .envs(extra.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    if matches!(models, Models::None) {
-        command.env("BONAFIDE_MODELS", data.join("no-models"));
-    }
+    // Without models: what these tests are about needs none, and a check that cannot run is part of it.
+    command.env("BONAFIDE_MODELS", data.join("no-models"));
     let mut child = command.spawn().expect("bonafide starts");
     let mut lines = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
     let mut said = Vec::new();
@@ -190,7 +181,10 @@ pub(crate) fn form(files: &[(&str, &str, &[u8])], texts: &[(&str, &str)]) -> (St
     const BOUNDARY: &str = "----bonafide-test-91c2";
     let mut body = Vec::new();
     for (name, value) in texts {
-        body.extend(format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+        body.extend(
+            format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .into_bytes(),
+        );
     }
     for (name, file, bytes) in files {
         let head = format!(

@@ -7,10 +7,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::server::{Answer, BONAFIDE, Models, Server, agent, create_key, send};
+use crate::server::{Answer, BONAFIDE, Server, agent, create_key, send};
 
 /// Operations that need no key, on purpose.
-const PUBLIC: &[&str] = &["POST /verify-age", "GET /system/healthcheck", "GET /system/ready", "GET /media/{token}"];
+const PUBLIC: &[&str] =
+    &["POST /verify-age", "GET /system/healthcheck", "GET /system/ready", "GET /media/{token}"];
 
 fn call(server: &Server, method: &str, path: &str, key: Option<&str>) -> Answer {
     let url = server.url(path);
@@ -34,10 +35,15 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
     let revoked = create_key(data.path(), &[]);
     let reader = create_key(data.path(), &["read:sessions"]);
     let deleter = create_key(data.path(), &["delete:sessions"]);
-    let done = Command::new(BONAFIDE).args(["key", "revoke", &revoked.id, "--data"]).arg(data.path()).output().unwrap();
+    let done = Command::new(BONAFIDE)
+        .args(["key", "revoke", &revoked.id, "--data"])
+        .arg(data.path())
+        .output()
+        .unwrap();
     assert!(done.status.success());
-    let server = Server::start(data.path(), Models::None);
-    let session = server.post_json("/v3/session/", &owner.text, &json!({ "workflow_id": owner.workflow })).json();
+    let server = Server::start(data.path());
+    let session =
+        server.post_json("/v3/session/", &owner.text, &json!({ "workflow_id": owner.workflow })).json();
     let own = session["session_id"].as_str().unwrap();
     let stranger = stranger_key(data.path());
 
@@ -53,23 +59,41 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
             let own_id = if path.contains("settings_uuid") { owner.workflow.as_str() } else { own };
             let address = path.replace("{session_id}", own_id).replace("{settings_uuid}", own_id);
             assert!(!address.contains('{'), "{name}: this test does not know a parameter of it");
-            for (who, key) in [("nobody", None), ("a wrong key", Some("bf_live_wrong")), ("a revoked key", Some(revoked.text.as_str()))] {
+            for (who, key) in [
+                ("nobody", None),
+                ("a wrong key", Some("bf_live_wrong")),
+                ("a revoked key", Some(revoked.text.as_str())),
+            ] {
                 let answer = call(&server, &method, &address, key);
                 assert_eq!(answer.status, 403, "{name} by {who}: {}", answer.text);
-                assert_eq!(answer.json()["detail"], "You do not have permission to perform this action.", "{name}");
+                assert_eq!(
+                    answer.json()["detail"],
+                    "You do not have permission to perform this action.",
+                    "{name}"
+                );
             }
             // A key that may only read may not change, and one that may only erase may do nothing else.
             if method != "GET" {
-                assert_eq!(call(&server, &method, &address, Some(&reader.text)).status, 403, "{name} by a reader");
+                assert_eq!(
+                    call(&server, &method, &address, Some(&reader.text)).status,
+                    403,
+                    "{name} by a reader"
+                );
             }
             if method != "DELETE" || path.contains("workflows") {
-                assert_eq!(call(&server, &method, &address, Some(&deleter.text)).status, 403, "{name} by an eraser");
+                assert_eq!(
+                    call(&server, &method, &address, Some(&deleter.text)).status,
+                    403,
+                    "{name} by an eraser"
+                );
             }
             // Another tenant's id answers like one that does not exist.
             if path.contains('{') {
                 let nowhere = path.replace("{session_id}", UNKNOWN).replace("{settings_uuid}", UNKNOWN);
-                let (theirs, unknown) =
-                    (call(&server, &method, &address, Some(&stranger)), call(&server, &method, &nowhere, Some(&stranger)));
+                let (theirs, unknown) = (
+                    call(&server, &method, &address, Some(&stranger)),
+                    call(&server, &method, &nowhere, Some(&stranger)),
+                );
                 assert_eq!(theirs, unknown, "{name} tells a stranger that the id exists");
                 assert!(matches!(theirs.status, 400 | 404), "{name} by a stranger: {}", theirs.status);
             }

@@ -84,12 +84,30 @@ async fn every_kind_of_change_is_found(bench: Bench) {
     let checkpoint = store.audit_checkpoint().await.expect("checkpoint");
     assert!(verify(store, &checkpoint).await.ok);
     let columns = [
-        ("UPDATE audit_log SET at = at + 1 WHERE sequence = 5", "UPDATE audit_log SET at = at - 1 WHERE sequence = 5"),
-        ("UPDATE audit_log SET actor = 'c' WHERE sequence = 5", "UPDATE audit_log SET actor = 'a' WHERE sequence = 5"),
-        ("UPDATE audit_log SET action = 'c' WHERE sequence = 5", "UPDATE audit_log SET action = 'b' WHERE sequence = 5"),
-        ("UPDATE audit_log SET outcome = 'no' WHERE sequence = 5", "UPDATE audit_log SET outcome = 'ok' WHERE sequence = 5"),
-        ("UPDATE audit_log SET details = '' WHERE sequence = 5", "UPDATE audit_log SET details = NULL WHERE sequence = 5"),
-        ("UPDATE audit_log SET request_id = '' WHERE sequence = 5", "UPDATE audit_log SET request_id = NULL WHERE sequence = 5"),
+        (
+            "UPDATE audit_log SET at = at + 1 WHERE sequence = 5",
+            "UPDATE audit_log SET at = at - 1 WHERE sequence = 5",
+        ),
+        (
+            "UPDATE audit_log SET actor = 'c' WHERE sequence = 5",
+            "UPDATE audit_log SET actor = 'a' WHERE sequence = 5",
+        ),
+        (
+            "UPDATE audit_log SET action = 'c' WHERE sequence = 5",
+            "UPDATE audit_log SET action = 'b' WHERE sequence = 5",
+        ),
+        (
+            "UPDATE audit_log SET outcome = 'no' WHERE sequence = 5",
+            "UPDATE audit_log SET outcome = 'ok' WHERE sequence = 5",
+        ),
+        (
+            "UPDATE audit_log SET details = '' WHERE sequence = 5",
+            "UPDATE audit_log SET details = NULL WHERE sequence = 5",
+        ),
+        (
+            "UPDATE audit_log SET request_id = '' WHERE sequence = 5",
+            "UPDATE audit_log SET request_id = NULL WHERE sequence = 5",
+        ),
         (
             "UPDATE audit_log SET application_id = '' WHERE sequence = 5",
             "UPDATE audit_log SET application_id = NULL WHERE sequence = 5",

@@ -28,7 +28,8 @@ fn child_that_writes_until_it_is_killed() {
             tokio::spawn(async move {
                 loop {
                     let application = application.clone();
-                    let created = store.write(move |tx| create_session(tx, &application)).await.expect("created");
+                    let created =
+                        store.write(move |tx| create_session(tx, &application)).await.expect("created");
                     // One write per line, so that a kill leaves no half of one in the pipe.
                     println!("acknowledged {}", created.id);
                 }
@@ -45,7 +46,12 @@ fn what_was_acknowledged_before_a_kill_is_there_after_it() {
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..5 {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "tests::crash::child_that_writes_until_it_is_killed", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "tests::crash::child_that_writes_until_it_is_killed",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(CHILD, &data)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -124,7 +130,12 @@ async fn scenario(bench: &Bench, application: &crate::Application) -> Result<cra
             session.status = "In Progress".to_owned();
             tx.events(id).append(&mut session, "status.updated", &serde_json::json!({}))?;
             tx.sessions(id).save(&mut session)?;
-            tx.audit(&crate::audit::Entry { actor: "t", action: "upload", object: "o", ..Default::default() })?;
+            tx.audit(&crate::audit::Entry {
+                actor: "t",
+                action: "upload",
+                object: "o",
+                ..Default::default()
+            })?;
             Ok::<_, Error>((session.id, blob))
         })
         .await?;
@@ -145,7 +156,13 @@ async fn assert_whole(bench: &Bench, application: &crate::Application) {
                     "Not Started" => (1, 0),
                     _ => (2, 1),
                 };
-                assert_eq!((events.len(), objects.len()), expected, "session {} {}", session.id, session.status);
+                assert_eq!(
+                    (events.len(), objects.len()),
+                    expected,
+                    "session {} {}",
+                    session.id,
+                    session.status
+                );
                 assert_eq!(session.last_event, i64::try_from(events.len()).unwrap_or(0));
             }
             Ok::<_, Error>(())
@@ -187,7 +204,10 @@ fn child_in_which_every_point_fails_once() {
         // Files without a row are orphans, and orphans can be collected.
         let report = bench.store.collect_orphans(std::time::Duration::ZERO).await.expect("collected");
         let again = bench.store.collect_orphans(std::time::Duration::ZERO).await.expect("collected");
-        assert!(report.orphans + report.incoming > 0 && again.orphans + again.incoming == 0, "{report:?} {again:?}");
+        assert!(
+            report.orphans + report.incoming > 0 && again.orphans + again.incoming == 0,
+            "{report:?} {again:?}"
+        );
         println!("each of {} passages failed once", nth - 1);
     });
 }

@@ -68,7 +68,8 @@ async fn an_erased_person_leaves_a_tombstone_and_nothing_else(bench: Bench) {
         .await
         .expect("written");
     let subject = session.subject;
-    let erasure = bench.store.write(move |tx| tx.subjects(id).erase(subject, "request")).await.expect("erased");
+    let erasure =
+        bench.store.write(move |tx| tx.subjects(id).erase(subject, "request")).await.expect("erased");
     let Erasure::Done(erased) = erasure else { panic!("{erasure:?}") };
     assert_eq!(erased.sessions, [session.id]);
     let left = bench
@@ -109,7 +110,14 @@ async fn a_legal_hold_stops_an_erasure(bench: Bench) {
         .await
         .expect("asked");
     assert!(matches!(held, Erasure::Held(reason) if reason == "case 7"));
-    assert!(bench.store.read(move |tx| tx.subjects(id).find_by_vendor("user", "anna")).await.expect("read").is_some());
+    assert!(
+        bench
+            .store
+            .read(move |tx| tx.subjects(id).find_by_vendor("user", "anna"))
+            .await
+            .expect("read")
+            .is_some()
+    );
 }
 
 async fn deleting_the_last_session_of_a_nameless_person_erases_them(bench: Bench) {
@@ -133,7 +141,8 @@ fn no_planted_name_is_readable_in_any_file_of_the_data_folder() {
             let key = store
                 .write(move |tx| {
                     let (mut subject, _) = tx.subjects(id).find_or_create("user", &format!("canary-{n}"))?;
-                    subject.profile = Pii(json!({ "vendor_data": format!("canary-{n}"), "name": format!("canary-{n}") }));
+                    subject.profile =
+                        Pii(json!({ "vendor_data": format!("canary-{n}"), "name": format!("canary-{n}") }));
                     tx.subjects(id).save(&mut subject)?;
                     let mut session = super::new_session(tx, &application, subject.id, subject.key.clone())?;
                     session.decision = Some(Pii(json!({ "name": "canary-name" })));
@@ -141,7 +150,13 @@ fn no_planted_name_is_readable_in_any_file_of_the_data_folder() {
                     let list = tx.lists(id).create("blocked", "blocklist", "phone", false)?;
                     tx.lists(id).add(&list, Some("canary-phone"), &json!("canary-phone"), None)?;
                     tx.idempotency(id).begin("r", &format!("canary-key-{n}"), b"canary-body", 60)?;
-                    tx.idempotency(id).finish("r", &format!("canary-key-{n}"), 200, b"canary-answer", None)?;
+                    tx.idempotency(id).finish(
+                        "r",
+                        &format!("canary-key-{n}"),
+                        200,
+                        b"canary-answer",
+                        None,
+                    )?;
                     Ok::<_, Error>(subject.key)
                 })
                 .await

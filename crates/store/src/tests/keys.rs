@@ -106,7 +106,9 @@ async fn a_value_moved_to_another_row_does_not_open(bench: Bench) {
     let id = application.id;
     let (first, second) = bench
         .store
-        .write(move |tx| Ok::<_, Error>((create_session(tx, &application)?.id, create_session(tx, &application)?.id)))
+        .write(move |tx| {
+            Ok::<_, Error>((create_session(tx, &application)?.id, create_session(tx, &application)?.id))
+        })
         .await
         .expect("created");
     bench
@@ -141,9 +143,16 @@ async fn rotating_all_keys_under_load_loses_nothing_and_makes_the_old_root_usele
             let mut made = Vec::new();
             for _ in 0..150 {
                 let application = application.clone();
-                let session = store.write(move |tx| create_session(tx, &application)).await.expect("create under rotation");
+                let session = store
+                    .write(move |tx| create_session(tx, &application))
+                    .await
+                    .expect("create under rotation");
                 let session = session.id;
-                store.read(move |tx| tx.sessions(id).find(session)).await.expect("read under rotation").expect("there");
+                store
+                    .read(move |tx| tx.sessions(id).find(session))
+                    .await
+                    .expect("read under rotation")
+                    .expect("there");
                 made.push(session);
             }
             made
@@ -167,7 +176,11 @@ async fn rotating_all_keys_under_load_loses_nothing_and_makes_the_old_root_usele
         again.read(move |tx| tx.sessions(id).find(session)).await.expect("opens").expect("there");
     }
     let old_versions: i64 = again
-        .read(|tx| tx.query_one("SELECT COUNT(*) FROM subject_keys WHERE application_key_version < 5", &[], |row| row.get(0)))
+        .read(|tx| {
+            tx.query_one("SELECT COUNT(*) FROM subject_keys WHERE application_key_version < 5", &[], |row| {
+                row.get(0)
+            })
+        })
         .await
         .expect("count");
     assert_eq!(old_versions, 0, "all subjects hang on the newest key");

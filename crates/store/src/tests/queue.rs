@@ -18,8 +18,14 @@ async fn enqueue(store: &Store, application: ApplicationId, unique: Option<&'sta
     store
         .write(move |tx| {
             let run_at = tx.now();
-            let job =
-                NewJob { application, queue: "cpu", kind: "test", payload: json!({ "n": 1 }), unique_key: unique, run_at };
+            let job = NewJob {
+                application,
+                queue: "cpu",
+                kind: "test",
+                payload: json!({ "n": 1 }),
+                unique_key: unique,
+                run_at,
+            };
             tx.enqueue(&job)
         })
         .await
@@ -63,10 +69,30 @@ async fn a_lease_that_ran_out_makes_the_job_ready_and_its_holder_powerless(bench
     let second = store.write(|tx| tx.lease_jobs("cpu", 1, 60)).await.expect("lease").remove(0);
     assert_eq!((second.id, second.attempts), (first.id, 2));
     for ended in [
-        store.write({ let job = first.clone(); move |tx| tx.complete_job(&job) }).await,
-        store.write({ let job = first.clone(); move |tx| tx.renew_job(&job, 60) }).await,
-        store.write({ let job = first.clone(); move |tx| tx.retry_job(&job, super::START, "late") }).await,
-        store.write({ let job = first.clone(); move |tx| tx.bury_job(&job, "late") }).await,
+        store
+            .write({
+                let job = first.clone();
+                move |tx| tx.complete_job(&job)
+            })
+            .await,
+        store
+            .write({
+                let job = first.clone();
+                move |tx| tx.renew_job(&job, 60)
+            })
+            .await,
+        store
+            .write({
+                let job = first.clone();
+                move |tx| tx.retry_job(&job, super::START, "late")
+            })
+            .await,
+        store
+            .write({
+                let job = first.clone();
+                move |tx| tx.bury_job(&job, "late")
+            })
+            .await,
     ] {
         assert!(!ended.expect("answered"), "the first holder can do nothing any more");
     }
@@ -89,7 +115,15 @@ async fn a_dead_job_stays_visible_and_can_be_revived(bench: Bench) {
     enqueue(store, id, Some("u")).await;
     let job = store.write(|tx| tx.lease_jobs("cpu", 1, 60)).await.expect("lease").remove(0);
     let retried = job.clone();
-    assert!(store.write(move |tx| { let at = tx.now(); tx.retry_job(&retried, at, "first") }).await.expect("retry"));
+    assert!(
+        store
+            .write(move |tx| {
+                let at = tx.now();
+                tx.retry_job(&retried, at, "first")
+            })
+            .await
+            .expect("retry")
+    );
     let job = store.write(|tx| tx.lease_jobs("cpu", 1, 60)).await.expect("lease").remove(0);
     assert_eq!(job.last_error.as_deref(), Some("first"));
     assert!(store.write(move |tx| tx.bury_job(&job, "gave up")).await.expect("bury"));
@@ -109,7 +143,14 @@ async fn a_job_of_a_failed_transaction_does_not_exist(bench: Bench) {
         .store
         .write(move |tx| {
             let run_at = tx.now();
-            tx.enqueue(&NewJob { application, queue: "cpu", kind: "test", payload: json!({}), unique_key: None, run_at })?;
+            tx.enqueue(&NewJob {
+                application,
+                queue: "cpu",
+                kind: "test",
+                payload: json!({}),
+                unique_key: None,
+                run_at,
+            })?;
             Err::<(), _>(Error::Stale)
         })
         .await;

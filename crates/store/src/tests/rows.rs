@@ -60,7 +60,8 @@ async fn a_session_reads_back_as_it_was_written(bench: Bench) {
     assert_eq!(found.updated_at.seconds() - found.created_at.seconds(), 5);
     assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2]);
     assert!(!format!("{found:?}").contains("canary"), "Debug shows nothing personal");
-    let by_token = bench.store.read(move |tx| tx.session_by_token(&session.to_string())).await.expect("by token");
+    let by_token =
+        bench.store.read(move |tx| tx.session_by_token(&session.to_string())).await.expect("by token");
     assert_eq!(by_token.expect("found").id, session);
 }
 
@@ -244,7 +245,10 @@ async fn an_api_key_works_until_it_is_revoked(bench: Bench) {
     let token = token.into_inner();
     let text = token.clone();
     let found = bench.store.read(move |tx| tx.api_key_by_token(&text)).await.expect("read").expect("found");
-    assert_eq!((found.id, found.scopes.as_slice(), found.revoked_at), (key.id, &["read:sessions".to_owned()][..], None));
+    assert_eq!(
+        (found.id, found.scopes.as_slice(), found.revoked_at),
+        (key.id, &["read:sessions".to_owned()][..], None)
+    );
     bench.store.write(move |tx| tx.api_keys(id).touch(key.id)).await.expect("touched");
     assert!(bench.store.write(move |tx| tx.api_keys(id).revoke(key.id)).await.expect("revoked"));
     assert!(!bench.store.write(move |tx| tx.api_keys(id).revoke(key.id)).await.expect("again"));
@@ -272,7 +276,8 @@ async fn the_published_version_of_a_workflow_is_the_one_in_use(bench: Bench) {
                 updated_at: tx.now(),
             };
             tx.workflows(id).insert(&workflow)?;
-            let draft = Workflow { version: 2, status: "draft".to_owned(), is_default: false, ..workflow.clone() };
+            let draft =
+                Workflow { version: 2, status: "draft".to_owned(), is_default: false, ..workflow.clone() };
             tx.workflows(id).insert(&draft)?;
             let other = Workflow { id: tx.new_id(), link_token: "other".to_owned(), ..workflow.clone() };
             tx.workflows(id).insert(&other)?;
@@ -294,7 +299,11 @@ async fn the_published_version_of_a_workflow_is_the_one_in_use(bench: Bench) {
 async fn an_idempotency_key_has_one_effect(bench: Bench) {
     let id = bench.application().await.id;
     let begin = async |key: &'static str, body: &'static [u8]| {
-        bench.store.write(move |tx| tx.idempotency(id).begin("POST /v3/session/", key, body, 60)).await.expect("begin")
+        bench
+            .store
+            .write(move |tx| tx.idempotency(id).begin("POST /v3/session/", key, body, 60))
+            .await
+            .expect("begin")
     };
     assert_eq!(begin("a", b"1").await, Begin::New);
     assert_eq!(begin("a", b"1").await, Begin::InFlight);
@@ -320,18 +329,16 @@ async fn idempotent_requests_that_race_get_equal_answers(bench: Bench) {
     let store = &bench.store;
     let requests = (0..64).map(|_| {
         let application = application.clone();
-        store.write(move |tx| {
-            match tx.idempotency(id).begin("POST /v3/session/", "key", b"body", 60)? {
-                Begin::New => {
-                    let session = create_session(tx, &application)?;
-                    let body = session.id.to_string().into_bytes();
-                    tx.idempotency(id).finish("POST /v3/session/", "key", 201, &body, Some(session.subject))?;
-                    Ok::<_, Error>(Some(body))
-                }
-                Begin::Replay { body, .. } => Ok(Some(body)),
-                Begin::InFlight => Ok(None),
-                Begin::Mismatch => panic!("the body is the same"),
+        store.write(move |tx| match tx.idempotency(id).begin("POST /v3/session/", "key", b"body", 60)? {
+            Begin::New => {
+                let session = create_session(tx, &application)?;
+                let body = session.id.to_string().into_bytes();
+                tx.idempotency(id).finish("POST /v3/session/", "key", 201, &body, Some(session.subject))?;
+                Ok::<_, Error>(Some(body))
             }
+            Begin::Replay { body, .. } => Ok(Some(body)),
+            Begin::InFlight => Ok(None),
+            Begin::Mismatch => panic!("the body is the same"),
         })
     });
     let mut answers: Vec<Vec<u8>> = Vec::new();
@@ -340,7 +347,8 @@ async fn idempotent_requests_that_race_get_equal_answers(bench: Bench) {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "all answers are equal");
-    let (count, _) = store.read(move |tx| tx.sessions(id).list(&Filter::default(), 1, 0)).await.expect("list");
+    let (count, _) =
+        store.read(move |tx| tx.sessions(id).list(&Filter::default(), 1, 0)).await.expect("list");
     assert_eq!(count, 1);
 }
 
@@ -389,15 +397,27 @@ async fn events_reach_subscribed_destinations_once(bench: Bench) {
         store
             .write(move |tx| {
                 let at = tx.now().plus_seconds(5);
-                tx.finish_delivery(&leased, &Outcome::Retry { at, status: Some(500), ms: 12, error: "status 500" })
+                tx.finish_delivery(
+                    &leased,
+                    &Outcome::Retry { at, status: Some(500), ms: 12, error: "status 500" },
+                )
             })
             .await
             .expect("retry")
     );
     assert!(
-        store.read(move |tx| tx.webhooks(id).find(wanted)).await.expect("find").expect("there").failing_since.is_some()
+        store
+            .read(move |tx| tx.webhooks(id).find(wanted))
+            .await
+            .expect("find")
+            .expect("there")
+            .failing_since
+            .is_some()
     );
-    assert_eq!(store.read(|tx| tx.next_delivery_at()).await.expect("next"), Some(super::START.plus_seconds(5)));
+    assert_eq!(
+        store.read(|tx| tx.next_delivery_at()).await.expect("next"),
+        Some(super::START.plus_seconds(5))
+    );
     bench.clock.advance_seconds(6);
     let again = store.write(|tx| tx.lease_deliveries(10, 30)).await.expect("lease").remove(0);
     assert_eq!((again.delivery.attempts, again.event.as_ref().map(|event| event.id)), (2, Some(event.id)));
@@ -415,7 +435,9 @@ async fn events_reach_subscribed_destinations_once(bench: Bench) {
             .expect("delivered")
     );
     let (summary, list) = store
-        .read(move |tx| Ok::<_, Error>((tx.webhooks(id).summary(wanted)?, tx.webhooks(id).deliveries(wanted, 10, 0)?)))
+        .read(move |tx| {
+            Ok::<_, Error>((tx.webhooks(id).summary(wanted)?, tx.webhooks(id).deliveries(wanted, 10, 0)?))
+        })
         .await
         .expect("summary");
     assert_eq!((summary.total, summary.failed, summary.mean_ms), (1, 0, Some(3)));
@@ -485,7 +507,10 @@ async fn list_values_are_found_by_their_normal_form(bench: Bench) {
         .write(move |tx| {
             let list = tx.lists(id).create("Blocked documents", "blocklist", "document", true)?;
             let entry = tx.lists(id).add(&list, Some("L898902C3"), &json!({ "value": "L898902C3" }), None)?;
-            assert_eq!(tx.lists(id).matches("document", "L898902C3")?, vec![(list.id, "blocklist".to_owned(), entry)]);
+            assert_eq!(
+                tx.lists(id).matches("document", "L898902C3")?,
+                vec![(list.id, "blocklist".to_owned(), entry)]
+            );
             assert!(tx.lists(id).matches("document", "L898902C4")?.is_empty());
             assert!(tx.lists(id).matches("phone", "L898902C3")?.is_empty());
             assert_eq!(tx.lists(id).entries(list.id, 10, 0)?[0].value["value"], "L898902C3");

@@ -19,7 +19,8 @@ fn program() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("BONAFIDE_MOTO_SERVER") {
         return Some(path.into());
     }
-    let in_target = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/s3-venv/bin/moto_server"));
+    let in_target =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/s3-venv/bin/moto_server"));
     if in_target.exists() {
         return Some(in_target);
     }
@@ -67,7 +68,9 @@ async fn blobs_are_written_read_listed_and_deleted_on_an_s3_server() {
     {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
-        let request = format!("PUT /bonafide HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "PUT /bonafide HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.expect("request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("answer");

@@ -107,12 +107,19 @@ async fn many_transactions_at_once_are_all_there(bench: Bench) {
 async fn a_read_transaction_cannot_write(bench: Bench) {
     let result = bench.store.read(|tx| tx.count_up("n", 60, 1)).await;
     assert!(matches!(result, Err(Error::Statement(_) | Error::Unavailable(_))), "{result:?}");
-    let audited = bench.store.read(|tx| tx.audit(&crate::audit::Entry { actor: "x", ..Default::default() })).await;
+    let audited =
+        bench.store.read(|tx| tx.audit(&crate::audit::Entry { actor: "x", ..Default::default() })).await;
     assert!(audited.is_err());
 }
 
 async fn a_store_opens_again_and_has_made_nothing_new(bench: Bench) {
     assert!(bench.store.created().len() >= 2, "{:?}", bench.store.created());
+    for entry in fs_err::read_dir(&bench.config.data_dir).expect("folder") {
+        let entry = entry.expect("entry");
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&entry.metadata().expect("metadata").permissions());
+        assert!(entry.path().is_dir() || mode & 0o077 == 0, "{} has mode {mode:o}", entry.path().display());
+    }
     let application = bench.application().await;
     bench.store.close().await;
     assert!(matches!(bench.store.read(|tx| tx.applications()).await, Err(Error::Closed)));

@@ -1,0 +1,73 @@
+//! Keeps the floors of ARCHITECTURE.md: a crate uses only those below it.
+
+use std::{collections::BTreeMap, process::Command};
+
+use serde_json::Value;
+
+/// Floor of each crate, as ARCHITECTURE.md has it. Within floor 1 the standards may use each other.
+const FLOORS: &[(&str, u8)] = &[
+    ("bonafide", 6),
+    ("server", 5),
+    ("service", 4),
+    ("store", 3),
+    ("workflow", 3),
+    ("document", 2),
+    ("face", 2),
+    ("aml", 2),
+    ("evidence", 1),
+    ("imaging", 1),
+    ("inference", 1),
+    ("mrz", 1),
+    ("barcode", 1),
+    ("emrtd", 1),
+    ("names", 1),
+    ("idnumber", 1),
+];
+
+#[test]
+fn no_crate_uses_one_above_it() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let floors: BTreeMap<&str, u8> = FLOORS.iter().copied().collect();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if matches!(name, "xtask" | "specimen") {
+            continue;
+        }
+        let floor = *floors
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} has no floor; give it one here and in ARCHITECTURE.md"));
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let used = dependency["name"].as_str().unwrap();
+            let is_dev = dependency["kind"] == "dev";
+            if let Some(below) = floors.get(used).filter(|_| !is_dev) {
+                assert!(
+                    *below < floor || (floor == 1 && *below == 1),
+                    "{name} (floor {floor}) uses {used} (floor {below})"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_that_the_map_names_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut seen = 0;
+    for document in ["ARCHITECTURE.md", "README.md"] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        for part in text.split('`') {
+            if ["crates/", "models/", "openapi/", "xtask/"].iter().any(|start| part.starts_with(start))
+                && !part.contains([' ', '*', '{'])
+            {
+                seen += 1;
+                assert!(root.join(part).exists(), "{document} names {part}, which does not exist");
+            }
+        }
+    }
+    assert!(seen >= 5, "only {seen} paths were found");
+}
