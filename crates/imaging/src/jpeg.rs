@@ -38,20 +38,22 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
     if pixels.dimensions() != (walk.width, walk.height) {
         return Err(DecodeError::malformed("the decoder found another size than the header"));
     }
-    if ends_flat(&pixels) && jpeg_scan::ends_early(&walk.lean) {
+    if ends_evenly(&pixels) && jpeg_scan::ends_early(&walk.lean) {
         return Err(DecodeError::Truncated);
     }
     Ok((pixels, metadata))
 }
 
-/// Whether the last four rows are of one colour each: paper, or nothing at all.
-fn ends_flat(pixels: &RgbImage) -> bool {
+/// Whether the end of the last rows repeats itself from block to block: paper,
+/// or what a decoder makes of missing bits. Small pictures always count.
+fn ends_evenly(pixels: &RgbImage) -> bool {
+    /// Width of the widest unit that blocks are coded in, in bytes.
+    const UNIT: usize = 3 * 16;
     let stride = 3 * pixels.width() as usize;
-    pixels
-        .as_raw()
-        .rchunks_exact(stride.max(1))
-        .take(4)
-        .all(|row| row.chunks_exact(3).all(|p| p.iter().zip(row).all(|(a, b)| a.abs_diff(*b) <= 2)))
+    pixels.as_raw().rchunks_exact(stride.max(1)).take(2).all(|row| {
+        let tail = row.get(stride / 2..).unwrap_or(&[]);
+        tail.iter().zip(tail.get(UNIT..).unwrap_or(&[])).all(|(a, b)| a.abs_diff(*b) <= 2)
+    })
 }
 
 fn run(lean: &[u8], limits: &Limits, strict: bool) -> Result<RgbImage, String> {

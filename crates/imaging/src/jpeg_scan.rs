@@ -1,9 +1,9 @@
 //! Counts the blocks that a baseline JPEG's scan really holds.
 //!
 //! A file cut in its middle and closed with an end marker looks whole: decoders
-//! fill what is missing with a flat colour. Where a picture ends in a flat
-//! band, the entropy-coded data is walked here (ISO/IEC 10918-1 §F.2.2, without
-//! computing any pixel) to tell paper from absence.
+//! go on with zero bits, which gives the same block again and again. Where a
+//! picture ends evenly, the entropy-coded data is walked here (ISO/IEC 10918-1
+//! §F.2.2, without computing any pixel) to tell paper from absence.
 
 /// Whether the only scan of a sequential Huffman JPEG ends before its last
 /// block. `false` also for what is not judged: progressive files, several scans.

@@ -89,6 +89,17 @@ fn a_jpeg_cut_anywhere_in_its_pixels_is_reported_as_truncated() {
 }
 
 #[test]
+fn a_blank_page_that_is_whole_is_not_called_truncated() {
+    for (width, height) in [(300, 200), (17, 9), (1, 1), (640, 333)] {
+        for quality in [30, 75, 100] {
+            let blank = RgbImage::from_pixel(width, height, [250, 250, 247].into());
+            let decoded = decode(&encode_jpeg(&blank, quality), &Limits::default()).expect("decodes");
+            assert!(!decoded.metadata.truncated && !decoded.metadata.damaged);
+        }
+    }
+}
+
+#[test]
 fn bytes_after_the_picture_are_counted() {
     for file in [encode_jpeg(&picture(40, 40), 90), encode_png(&picture(40, 40))] {
         let with_tail = [file.as_slice(), b"<script>alert(1)</script>"].concat();

@@ -43,9 +43,11 @@ fn expected(name: &str) -> Option<&'static [&'static str]> {
         "webp_vp8x_16383.webp" => &["image_side_too_long"],
         "png_dims_zero.png" => &["image_no_pixels"],
         "jpg_truncated.jpg" => &["image_truncated"],
-        "jpg_progressive_many_scans.jpg" | "png_idat_excess_512MB.png" | "pdf_flate_512MB_js.pdf" => {
-            &["image_too_complex"]
-        }
+        "jpg_progressive_many_scans.jpg"
+        | "png_idat_excess_512MB.png"
+        | "png_iccp_256MB.png"
+        | "png_ztxt_256MB.png"
+        | "pdf_flate_512MB_js.pdf" => &["image_too_complex"],
         "tiff_ifd_loop.tif" => &["image_malformed"],
         _ => return None,
     })

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use imaging::{Limits, RgbImage, decode, encode_jpeg};
 use inference::Models;
-use specimen::{Degradation, Fault, Kind, Portrait, Scene, Spec, draw, photograph, selfie};
+use specimen::{Degradation, Fault, Holder, Kind, Portrait, Scene, Spec, draw, photograph, selfie};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// bright, glare, noise, lowres, screen, photocopy. May be given several times.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     degrade: Vec<String>,
+    /// Sex of the holder [default: drawn; F with the installed portrait].
+    #[arg(long, value_enum)]
+    sex: Option<SexName>,
     /// What is wrong with the document.
     #[arg(long, value_enum)]
     fault: Option<FaultName>,
@@ -55,6 +58,17 @@ enum KindName {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum SexName {
+    /// Female.
+    F,
+    /// Male.
+    M,
+    /// Unspecified.
+    X,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum FaultName {
     /// A check digit of the MRZ does not fit.
     MrzCheckDigit,
@@ -75,14 +89,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         KindName::IdCard => Kind::IdCard,
     };
     let portrait = portrait(args)?;
+    let sex = match args.sex {
+        Some(SexName::F) => Some('F'),
+        Some(SexName::M) => Some('M'),
+        Some(SexName::X) => Some('X'),
+        None => args.portrait.is_none().then_some('F'),
+    };
+    let today = args.today.unwrap_or_else(today);
     let spec = Spec {
+        holder: Some(Holder::drawn(args.seed, today, sex)),
         fault: args.fault.map(|fault| match fault {
             FaultName::MrzCheckDigit => Fault::MrzCheckDigit,
             FaultName::DataDiffersFromMrz => Fault::DataDiffersFromMrz,
             FaultName::Expired => Fault::Expired,
         }),
         pixels_per_mm: args.resolution,
-        ..Spec::new(kind, args.seed, portrait.clone(), args.today.unwrap_or_else(today))
+        ..Spec::new(kind, args.seed, portrait.clone(), today)
     };
     let drawn = draw(&spec)?;
     fs_err::create_dir_all(&args.out)?;
