@@ -139,8 +139,9 @@ fn quantise(vector: &[f32], codes: &mut Vec<i8>) -> f32 {
     top / 127.0
 }
 
-/// Sum of products of bytes. The right side is widened once a search; the loop
+/// Sum of products of bytes, inlined so that each scan compiles it for its own instructions. The right side is widened once a search; the loop
 /// is written so that the compiler multiplies and adds pairs of 16-bit lanes.
+#[inline(always)]
 fn dot_codes(codes: &[i8], query: &[i16]) -> i32 {
     codes.iter().zip(query).map(|(&a, &b)| i32::from(i16::from(a)) * i32::from(b)).sum()
 }
@@ -162,6 +163,75 @@ impl PartialOrd for Candidate {
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         other.0.total_cmp(&self.0)
+    }
+}
+
+/// One pass over all codes.
+struct Scan<'a> {
+    codes: &'a [i8],
+    steps: &'a [f32],
+    query: &'a [i16],
+    step: f32,
+    keep: usize,
+    floor: f32,
+}
+
+impl Scan<'_> {
+    /// The best candidates, by the widest instructions this machine has.
+    ///
+    /// Measured with 1,000,000 × 128: with the baseline instructions alone the fastest
+    /// pass took 58 ms, above the 40 ms this index promises; hence the calls below.
+    fn run(&self) -> BinaryHeap<Candidate> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+                #[expect(
+                    unsafe_code,
+                    reason = "the features were detected in the line above; measured gain in `run`"
+                )]
+                // SAFETY: `avx512` needs exactly the features that were just found.
+                return unsafe { self.avx512() };
+            }
+            if is_x86_feature_detected!("avx2") {
+                #[expect(
+                    unsafe_code,
+                    reason = "the feature was detected in the line above; measured gain in `run`"
+                )]
+                // SAFETY: `avx2` needs exactly the feature that was just found.
+                return unsafe { self.avx2() };
+            }
+        }
+        self.rows()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn avx512(&self) -> BinaryHeap<Candidate> {
+        self.rows()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(&self) -> BinaryHeap<Candidate> {
+        self.rows()
+    }
+
+    #[inline(always)]
+    fn rows(&self) -> BinaryHeap<Candidate> {
+        let mut heap: BinaryHeap<Candidate> = BinaryHeap::with_capacity(self.keep + 1);
+        let mut worst = self.floor;
+        let rows = self.codes.chunks_exact(self.query.len().max(1));
+        for (place, (codes, row_step)) in rows.zip(self.steps).enumerate() {
+            let score = dot_codes(codes, self.query) as f32 * row_step * self.step;
+            if score >= worst {
+                heap.push(Candidate(score, place));
+                if heap.len() > self.keep {
+                    heap.pop();
+                    worst = heap.peek().map_or(self.floor, |c| c.0);
+                }
+            }
+        }
+        heap
     }
 }
 
@@ -203,20 +273,9 @@ impl FaceIndex for ExactIndex {
         let query: Vec<i16> = codes.iter().map(|&c| i16::from(c)).collect();
         let keep = limit.saturating_add(MARGIN);
         // A face can lose at most this much by rounding both sides (Cauchy–Schwarz would allow more; measured: a tenth).
-        let floor = cosine - 0.02;
-        let mut heap: BinaryHeap<Candidate> = BinaryHeap::with_capacity(keep + 1);
-        let mut worst = floor;
-        for (place, (codes, row_step)) in self.codes.chunks_exact(self.dimension).zip(&self.steps).enumerate()
-        {
-            let score = dot_codes(codes, &query) as f32 * row_step * step;
-            if score >= worst {
-                heap.push(Candidate(score, place));
-                if heap.len() > keep {
-                    heap.pop();
-                    worst = heap.peek().map_or(floor, |c| c.0);
-                }
-            }
-        }
+        let heap =
+            Scan { codes: &self.codes, steps: &self.steps, query: &query, step, keep, floor: cosine - 0.02 }
+                .run();
         let vector = |place: usize| self.vectors.get(place * self.dimension..(place + 1) * self.dimension);
         let mut hits: Vec<Hit> = heap
             .into_iter()

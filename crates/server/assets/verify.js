@@ -114,6 +114,7 @@
     await video.play();
     $("open-camera").hidden = true;
     $("camera").hidden = false;
+    document.querySelector(".sample").hidden = true;
     video.hidden = false; still.hidden = true;
     $("take").hidden = false; $("use").hidden = true; $("again").hidden = true;
     $("take").focus();

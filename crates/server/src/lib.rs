@@ -67,6 +67,7 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::sessions::delete::handler))
         .routes(routes!(api::workflows::list, api::workflows::create))
         .routes(routes!(api::workflows::get, api::workflows::update, api::workflows::delete))
+        .routes(routes!(api::standalone::aml::handler))
         .routes(routes!(api::media::handler))
         .routes(routes!(api::system::healthcheck))
         .routes(routes!(api::system::ready))

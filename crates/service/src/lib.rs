@@ -15,6 +15,7 @@ pub mod idempotency;
 mod jobs;
 mod media;
 mod pool;
+pub mod screening;
 pub mod sessions;
 pub mod setup;
 pub mod standalone;
@@ -35,16 +36,19 @@ pub struct Service {
     pub(crate) store: Store,
     pub(crate) engines: Arc<Engines>,
     pub(crate) pool: pool::CpuPool,
+    pub(crate) lists: Arc<screening::WatchLists>,
     keys: Arc<access::KeyCache>,
 }
 
 impl Service {
-    /// A service over an opened store; `engines` may lack models, then checks that need them say so.
-    pub fn new(store: Store, engines: Engines) -> Self {
+    /// A service over an opened store; `engines` may lack models, then checks that need them say so. `lists` is the
+    /// folder of the watch-list index; it may not exist yet.
+    pub fn new(store: Store, engines: Engines, lists: std::path::PathBuf) -> Self {
         Self {
             store,
             engines: Arc::new(engines),
             pool: pool::CpuPool::of_this_machine(),
+            lists: Arc::new(screening::WatchLists::in_folder(lists)),
             keys: Arc::default(),
         }
     }

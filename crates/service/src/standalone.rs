@@ -423,6 +423,22 @@ impl Service {
         Ok(engines)
     }
 
+    /// Keeps the result of a check when that is wanted, and answers with it.
+    #[expect(clippy::too_many_arguments, reason = "one call for each kind of check; a struct would only repeat the names")]
+    pub(crate) async fn answer_check(
+        &self,
+        access: &Access,
+        common: &Common,
+        name: &'static str,
+        feature: Feature,
+        block: Value,
+        status: &'static str,
+        pictures: Vec<(&'static str, Vec<u8>)>,
+    ) -> Result<Answer, StandaloneError> {
+        let kept = Kept { name, feature, block: block.clone(), status, pictures };
+        self.answer(access, common, kept, block).await
+    }
+
     async fn answer(
         &self,
         access: &Access,

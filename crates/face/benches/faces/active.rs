@@ -78,6 +78,9 @@ pub(crate) fn measure(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
     for (kind, make) in
         [("ACTIVE_3D", Challenge::active_3d as fn(u64) -> Challenge), ("FLASHING", Challenge::flashing)]
     {
+        if only.as_deref().is_some_and(|o| o != kind) {
+            continue;
+        }
         let results = crate::parallel(&sequences, |&i| -> anyhow::Result<Option<[(bool, Vec<String>); 3]>> {
             let picture = small(&decode(&files[i % files.len()])?);
             let Some(face) = prominent(engine, &picture)? else { return Ok(None) };

@@ -3,6 +3,7 @@
 //! The checks are those of sessions, judged under the settings of the request.
 
 pub(crate) mod age_estimation;
+pub(crate) mod aml;
 pub(crate) mod face_match;
 pub(crate) mod id_verification;
 pub(crate) mod passive_liveness;

@@ -1,0 +1,115 @@
+//! The nets on both back ends: our own always, the installed ones when they are there.
+
+use inference::{LoadError, Models, Options, Presence, Runtime, Tensor};
+use std::sync::Arc;
+
+fn open(runtime: Option<Runtime>) -> Result<Models, inference::OpenError> {
+    Models::open_with(&Models::default_dir(), &Options { runtime, threads: 1, lanes: 2 })
+}
+
+/// The inputs that nets of the manifest take, by name.
+fn inputs() -> [(&'static str, &'static [usize]); 8] {
+    [
+        ("mrz-lines", &[1, 1, 32, 512]),
+        ("ppocr-v6-det", &[1, 3, 160, 224]),
+        ("ppocr-v6-rec", &[1, 3, 48, 160]),
+        ("ppocr-cls", &[1, 3, 48, 192]),
+        ("dlib-face-embedder", &[2, 3, 150, 150]),
+        ("blazeface", &[1, 3, 256, 256]),
+        ("facemesh", &[1, 3, 192, 192]),
+        ("iris", &[1, 3, 64, 64]),
+    ]
+}
+
+/// A smooth pattern between -1 and 1: like a picture, unlike noise.
+fn pattern(shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    let width = shape.last().copied().unwrap_or(1);
+    let value = |k: usize| ((k % width) as f32 * 0.11).sin() * ((k / width) as f32 * 0.07).cos();
+    Tensor::new(shape, (0..count).map(value).collect())
+}
+
+#[test]
+fn our_own_net_runs_without_anything_installed() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let models = Models::open_with(empty.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
+    assert_eq!(models.runtime(), Runtime::Rten);
+    let entry = models.entry("mrz-lines").expect("an entry");
+    assert_eq!(models.presence(entry), Presence::BuiltIn);
+    let net = models.net("mrz-lines").expect("loads");
+    let out = net.run(&[pattern(&[1, 1, 32, 512])]).expect("runs");
+    assert!(out.iter().all(|t| t.data.iter().all(|v| v.is_finite())));
+}
+
+#[test]
+fn a_missing_net_names_the_command_and_a_wrong_input_is_refused() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let models = Models::open_with(empty.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
+    let missing = models.net("ppocr-v6-det").err().expect("not installed");
+    assert!(matches!(&missing, LoadError::NotInstalled { command, .. } if command == "bonafide models install"));
+    assert!(matches!(models.net("no-such-net"), Err(LoadError::Unknown { .. })));
+    let net = models.net("mrz-lines").expect("loads");
+    assert!(net.run(&[]).is_err());
+    assert!(net.run(&[Tensor::new([1, 1, 32, 512], vec![0.0; 5])]).is_err());
+    assert!(net.run(&[Tensor::new([1, 7, 3], vec![0.0; 21])]).is_err());
+}
+
+#[test]
+fn a_changed_file_is_not_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs_err::write(folder.path().join("ppocr-cls.onnx"), b"not the net").expect("writes");
+    let models = Models::open_with(folder.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
+    assert!(matches!(models.net("ppocr-cls"), Err(LoadError::Changed { .. })));
+    // A runtime library that is not the pinned one is not run either.
+    fs_err::write(folder.path().join("libonnxruntime.so"), b"not the library").expect("writes");
+    let forced = Models::open_with(folder.path(), &Options { runtime: Some(Runtime::Ort), threads: 1, lanes: 1 });
+    assert!(forced.is_err());
+}
+
+#[test]
+fn both_back_ends_give_the_same_numbers() {
+    let (Ok(ort), Ok(rten)) = (open(Some(Runtime::Ort)), open(Some(Runtime::Rten))) else {
+        println!("skipped: ONNX Runtime is not installed");
+        return;
+    };
+    for (name, shape) in inputs() {
+        let (Ok(one), Ok(other)) = (ort.net(name), rten.net(name)) else {
+            println!("skipped: {name} is not installed");
+            continue;
+        };
+        let input = [pattern(shape)];
+        let (one, other) = (one.run(&input).expect("ort runs"), other.run(&input).expect("rten runs"));
+        assert_eq!(one.len(), other.len(), "{name}");
+        for (a, b) in one.iter().zip(&other) {
+            assert_eq!(a.shape, b.shape, "{name}");
+            let largest = a.data.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+            let apart = a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
+            println!("{name}: largest difference {apart:e} of {largest}");
+            assert!(apart <= 1e-3 * largest, "{name}: {apart} of {largest}");
+        }
+    }
+}
+
+#[test]
+fn a_net_gives_many_threads_what_it_gives_one() {
+    for runtime in [Runtime::Rten, Runtime::Ort] {
+        let Ok(models) = open(Some(runtime)) else {
+            println!("skipped: {runtime} is not installed");
+            continue;
+        };
+        let net = models.net("mrz-lines").expect("loads");
+        let again = models.net("mrz-lines").expect("loads once");
+        assert!(Arc::ptr_eq(&net, &again));
+        let input = [pattern(&[1, 1, 32, 512])];
+        let expected = net.run(&input).expect("runs");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..8 {
+                        assert_eq!(net.run(&input).expect("runs"), expected);
+                    }
+                });
+            }
+        });
+    }
+}
