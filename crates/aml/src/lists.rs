@@ -305,7 +305,7 @@ impl ListStore {
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         fs_err::rename(place.join("entities.jsonl.new"), place.join("entities.jsonl"))?;
         replace(&place.join("version.json"), &serde_json::to_vec_pretty(&version)?)?;
-        replace(&folder.join("current"), version.sha256[..16].as_bytes())?;
+        replace(&folder.join("current"), &version.sha256.as_bytes()[..16])?;
         let changes = diff(&old, &entities).into_iter().map(|c| c.0).collect();
         Ok((version, changes))
     }

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use crate::dates::DateRange;
 
 /// What an entry is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 pub enum Schema {
     /// A natural person.
+    #[default]
     Person,
     /// A body of any kind that is not known to be a company.
     Organization,
@@ -24,12 +25,6 @@ pub enum Schema {
     Airplane,
     /// Anything else that can be named.
     Thing,
-}
-
-impl Default for Schema {
-    fn default() -> Self {
-        Self::Person
-    }
 }
 
 impl Schema {

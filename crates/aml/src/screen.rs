@@ -143,7 +143,7 @@ pub struct Screening {
 pub struct Screener {
     index: Index,
     manifest: Manifest,
-    scratch: Mutex<Vec<Box<Scratch>>>,
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl std::fmt::Debug for Screener {

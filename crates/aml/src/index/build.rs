@@ -163,12 +163,12 @@ impl Builder {
         let share: Vec<f32> = self.share.iter().zip(&listed).map(|(a, b)| a.max(*b)).collect();
         let mut skeletons: Vec<(u64, u32)> = Vec::with_capacity(tokens);
         let mut by_skeleton: HashMap<u64, f32> = HashMap::new();
-        for i in 0..tokens {
+        for (i, token_share) in share.iter().enumerate() {
             let key = names::hash(&text(&self.skeleton, &self.skeleton_start, i));
             if part(i) {
                 skeletons.push((key, len32(i)));
             }
-            *by_skeleton.entry(key).or_default() += share[i];
+            *by_skeleton.entry(key).or_default() += token_share;
         }
         let information: Vec<f32> = share.iter().map(|s| -s.clamp(1e-6, 0.6).ln()).collect();
         let consonants: Vec<f32> = (0..tokens)
@@ -188,7 +188,7 @@ impl Builder {
         groups.sort_unstable();
 
         let mut counts = vec![0u32; TRIGRAMS + 1];
-        let spelled: Vec<bool> = (0..tokens).map(|i| part(i)).collect();
+        let spelled: Vec<bool> = (0..tokens).map(part).collect();
         for i in (0..tokens).filter(|&i| spelled[i]) {
             both_trigrams(
                 &text(&self.latin, &self.latin_start, i),
