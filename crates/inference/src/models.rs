@@ -6,7 +6,7 @@ use crate::metadata::onnx_metadata;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 include!(concat!(env!("OUT_DIR"), "/own.rs"));
 
@@ -186,7 +186,7 @@ impl Models {
         for entry in entries.iter_mut().filter(|entry| entry.kind == Kind::Net) {
             entry.metadata = match own_net(entry) {
                 Some(onnx) => onnx_metadata(onnx),
-                None => match map(&dir.join(&entry.file)) {
+                None => match fs_err::read(dir.join(&entry.file)) {
                     Ok(onnx) => onnx_metadata(&onnx),
                     Err(_) => continue,
                 },
@@ -303,10 +303,6 @@ fn own_net(entry: &ModelEntry) -> Option<&'static [u8]> {
     OWN_NETS.iter().find(|(file, _)| *file == entry.file).map(|&(_, onnx)| onnx)
 }
 
-fn map(path: &Path) -> std::io::Result<Vec<u8>> {
-    fs_err::read(path)
-}
-
 fn operator_entries(dir: &Path) -> Result<Vec<ModelEntry>, OpenError> {
     let path = dir.join("operator.toml");
     let text = match fs_err::read_to_string(&path) {
@@ -333,28 +329,31 @@ fn choose_backend(dir: &Path, entries: &[ModelEntry], options: &Options) -> Resu
     }
 }
 
-/// Opens the runtime library of the folder, verified, once per process.
+/// Opens the runtime library of the folder, verified. A process can hold one such
+/// library, so once one is open it serves every folder that has the same.
 fn open_ort(dir: &Path, entries: &[ModelEntry], options: &Options) -> Result<Backend, String> {
-    static OPENED: OnceLock<Result<Backend, String>> = OnceLock::new();
+    static OPENED: Mutex<Option<Backend>> = Mutex::new(None);
     let entry = entries
         .iter()
         .find(|entry| entry.kind == Kind::Runtime)
         .ok_or("there is no build of it for this machine")?;
-    let library = dir.join(&entry.file);
-    let library = fs_err::canonicalize(library).map_err(|_| "it is not installed".to_owned())?;
-    let opened = OPENED.get_or_init(|| {
+    let library =
+        fs_err::canonicalize(dir.join(&entry.file)).map_err(|_| "it is not installed".to_owned())?;
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if opened.is_none() {
         let bytes = fs_err::read(&library).map_err(|error| error.to_string())?;
         // A library is code: one that is not the pinned one is not run.
         if entry.sha256.as_ref().is_none_or(|expected| hex::encode(Sha256::digest(&bytes)) != *expected) {
             return Err("its library is not the one that the manifest pins".to_owned());
         }
-        drop(bytes);
-        Backend::ort(&library, options.threads, options.lanes)
-    });
-    match opened.clone()? {
-        Backend::Ort { environment, .. } => {
-            Ok(Backend::Ort { environment, threads: options.threads, lanes: options.lanes })
-        }
-        other => Ok(other),
+        *opened = Some(Backend::ort(&library, options.threads, options.lanes)?);
+    }
+    match &*opened {
+        Some(Backend::Ort { environment, .. }) => Ok(Backend::Ort {
+            environment: environment.clone(),
+            threads: options.threads,
+            lanes: options.lanes,
+        }),
+        _ => Err("it did not open".to_owned()),
     }
 }

@@ -14,7 +14,7 @@ fn inputs() -> [(&'static str, &'static [usize]); 8] {
         ("ppocr-v6-det", &[1, 3, 160, 224]),
         ("ppocr-v6-rec", &[1, 3, 48, 160]),
         ("ppocr-cls", &[1, 3, 48, 192]),
-        ("dlib-face-embedder", &[2, 3, 150, 150]),
+        ("dlib-face-embedder", &[1, 3, 150, 150]),
         ("blazeface", &[1, 3, 256, 256]),
         ("facemesh", &[1, 3, 192, 192]),
         ("iris", &[1, 3, 64, 64]),
@@ -32,7 +32,8 @@ fn pattern(shape: &[usize]) -> Tensor {
 #[test]
 fn our_own_net_runs_without_anything_installed() {
     let empty = tempfile::tempdir().expect("a folder");
-    let models = Models::open_with(empty.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
+    let models =
+        Models::open_with(empty.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
     assert_eq!(models.runtime(), Runtime::Rten);
     let entry = models.entry("mrz-lines").expect("an entry");
     assert_eq!(models.presence(entry), Presence::BuiltIn);
@@ -44,9 +45,12 @@ fn our_own_net_runs_without_anything_installed() {
 #[test]
 fn a_missing_net_names_the_command_and_a_wrong_input_is_refused() {
     let empty = tempfile::tempdir().expect("a folder");
-    let models = Models::open_with(empty.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
+    let models =
+        Models::open_with(empty.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
     let missing = models.net("ppocr-v6-det").err().expect("not installed");
-    assert!(matches!(&missing, LoadError::NotInstalled { command, .. } if command == "bonafide models install"));
+    assert!(
+        matches!(&missing, LoadError::NotInstalled { command, .. } if command == "bonafide models install")
+    );
     assert!(matches!(models.net("no-such-net"), Err(LoadError::Unknown { .. })));
     let net = models.net("mrz-lines").expect("loads");
     assert!(net.run(&[]).is_err());
@@ -58,11 +62,13 @@ fn a_missing_net_names_the_command_and_a_wrong_input_is_refused() {
 fn a_changed_file_is_not_loaded() {
     let folder = tempfile::tempdir().expect("a folder");
     fs_err::write(folder.path().join("ppocr-cls.onnx"), b"not the net").expect("writes");
-    let models = Models::open_with(folder.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
+    let models =
+        Models::open_with(folder.path(), &Options { runtime: None, threads: 1, lanes: 1 }).expect("opens");
     assert!(matches!(models.net("ppocr-cls"), Err(LoadError::Changed { .. })));
     // A runtime library that is not the pinned one is not run either.
     fs_err::write(folder.path().join("libonnxruntime.so"), b"not the library").expect("writes");
-    let forced = Models::open_with(folder.path(), &Options { runtime: Some(Runtime::Ort), threads: 1, lanes: 1 });
+    let forced =
+        Models::open_with(folder.path(), &Options { runtime: Some(Runtime::Ort), threads: 1, lanes: 1 });
     assert!(forced.is_err());
 }
 
