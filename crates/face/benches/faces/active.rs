@@ -75,6 +75,7 @@ pub(crate) fn measure(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
         .collect();
     let sequences: Vec<usize> = (0..count).collect();
     let mut out = serde_json::Map::new();
+    let only = std::env::var("ACTIVE_KIND").ok();
     for (kind, make) in
         [("ACTIVE_3D", Challenge::active_3d as fn(u64) -> Challenge), ("FLASHING", Challenge::flashing)]
     {
