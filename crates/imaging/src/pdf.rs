@@ -168,10 +168,10 @@ fn bound_streams(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
         if count(dictionary, b"FlateDecode") + count(dictionary, b"LZWDecode") > 1 {
             return Err(DecodeError::TooComplex { what: "a stream packed twice" });
         }
-        if let (Some(width), Some(height)) = (number(dictionary, b"/Width"), number(dictionary, b"/Height")) {
-            if width.saturating_mul(height) > limits.max_pixels {
-                return too_much;
-            }
+        if let (Some(width), Some(height)) = (number(dictionary, b"/Width"), number(dictionary, b"/Height"))
+            && width.saturating_mul(height) > limits.max_pixels
+        {
+            return too_much;
         }
         let body = bytes.get(at..).unwrap_or(&[]);
         let start = body.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);

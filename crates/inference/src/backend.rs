@@ -207,10 +207,9 @@ fn session(
     onnx: &[u8],
     threads: usize,
 ) -> Result<ort::session::Session, ort::Error> {
-    ort::session::Session::builder(environment)?
-        .with_intra_threads(threads)
-        .and_then(|builder| builder.with_inter_threads(1))?
-        .commit_from_memory(onnx)
+    let mut builder =
+        ort::session::Session::builder(environment)?.with_intra_threads(threads)?.with_inter_threads(1)?;
+    builder.commit_from_memory(onnx)
 }
 
 impl Net for OrtNet {

@@ -511,7 +511,7 @@ impl<'a> Converter<'a> {
         let wanted = self.expect_constant(n, 1)?.values;
         let total: usize = x.shape.iter().product();
         let known: usize = wanted.iter().filter(|&&d| d > 0.0).map(|&d| d as usize).product();
-        if known == 0 || total % known != 0 || wanted.len() > 6 {
+        if known == 0 || !total.is_multiple_of(known) || wanted.len() > 6 {
             return Err(ConvertError::Malformed("reshape"));
         }
         let shape: Vec<usize> =

@@ -463,7 +463,7 @@ impl<'a> Machine<'a> {
         let Some(Object::Dict(entries)) = self.stack.last_mut() else {
             return Err(ConvertError::Malformed("pickle dict"));
         };
-        if items.len() % 2 != 0 || entries.len() + items.len() > MAX_VALUES {
+        if !items.len().is_multiple_of(2) || entries.len() + items.len() > MAX_VALUES {
             return Err(ConvertError::Malformed("pickle dict"));
         }
         let mut items = items.into_iter();
