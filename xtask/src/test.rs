@@ -27,7 +27,7 @@ fn tests(rest: &[String]) -> anyhow::Result<()> {
         command
             .args(rest)
             .env("BONAFIDE_REQUIRE_POSTGRES", "1")
-            .env("BONAFIDE_MOTO_PYTHON", moto)
+            .env("BONAFIDE_MOTO_SERVER", moto.with_file_name("moto_server"))
             .env("BONAFIDE_CONTRACT_PYTHON", contract),
     )
 }

@@ -77,6 +77,7 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::standalone::face_match::handler))
         .routes(routes!(api::standalone::passive_liveness::handler))
         .routes(routes!(api::standalone::age_estimation::handler))
+        .routes(routes!(api::standalone::nfc_verification::handler))
         .layer(DefaultBodyLimit::max(FORM_BYTES));
     let age = OpenApiRouter::new()
         .routes(routes!(api::verify_age::handler))

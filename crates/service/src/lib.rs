@@ -8,6 +8,7 @@
 pub mod access;
 pub mod age;
 pub mod checks;
+pub mod chip;
 mod decision;
 mod engines;
 pub mod hosted;
@@ -37,18 +38,20 @@ pub struct Service {
     pub(crate) engines: Arc<Engines>,
     pub(crate) pool: pool::CpuPool,
     pub(crate) lists: Arc<screening::WatchLists>,
+    pub(crate) trust_file: Arc<std::path::PathBuf>,
     keys: Arc<access::KeyCache>,
 }
 
 impl Service {
-    /// A service over an opened store; `engines` may lack models, then checks that need them say so. `lists` is the
-    /// folder of the watch-list index; it may not exist yet.
-    pub fn new(store: Store, engines: Engines, lists: std::path::PathBuf) -> Self {
+    /// A service over an opened store; `engines` may lack models, then checks that need them say so. Facts that the
+    /// operator imports lie in `data_dir`: watch-lists in `aml/index`, trusted chip issuers in `chip/trust.json`.
+    pub fn new(store: Store, engines: Engines, data_dir: &std::path::Path) -> Self {
         Self {
             store,
             engines: Arc::new(engines),
             pool: pool::CpuPool::of_this_machine(),
-            lists: Arc::new(screening::WatchLists::in_folder(lists)),
+            lists: Arc::new(screening::WatchLists::in_folder(data_dir.join("aml/index"))),
+            trust_file: Arc::new(data_dir.join("chip/trust.json")),
             keys: Arc::default(),
         }
     }

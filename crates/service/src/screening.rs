@@ -62,7 +62,8 @@ impl WatchLists {
     /// The present index; `None` when no list was imported yet.
     fn screener(&self) -> Result<Option<Arc<Screener>>, String> {
         let index: &Path = &self.folder;
-        let Ok(modified) = std::fs::metadata(index.join(aml::INDEX_FILE)).and_then(|file| file.modified()) else {
+        let Ok(modified) = std::fs::metadata(index.join(aml::INDEX_FILE)).and_then(|file| file.modified())
+        else {
             return Ok(None);
         };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +143,11 @@ impl Service {
                         standing = status;
                         if !hits.is_empty() {
                             let shows = json!({ "hits": hits.len(), "score": score });
-                            finding.signals.push(Signal::certain("POSSIBLE_MATCH_FOUND", "aml.screen/1", shows));
+                            finding.signals.push(Signal::certain(
+                                "POSSIBLE_MATCH_FOUND",
+                                "aml.screen/1",
+                                shows,
+                            ));
                         }
                         block["total_hits"] = json!(hits.len());
                         block["hits"] = json!(hits);
@@ -153,7 +158,8 @@ impl Service {
                     }
                 }
                 let definition = Definition::of(&[Feature::Aml]);
-                let warnings = definition.nodes.first().map(|node| judge(node, &finding).warnings).unwrap_or_default();
+                let warnings =
+                    definition.nodes.first().map(|node| judge(node, &finding).warnings).unwrap_or_default();
                 block["warnings"] = json!(warnings);
                 block["status"] = json!(standing);
                 (block, standing)

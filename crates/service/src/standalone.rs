@@ -424,7 +424,10 @@ impl Service {
     }
 
     /// Keeps the result of a check when that is wanted, and answers with it.
-    #[expect(clippy::too_many_arguments, reason = "one call for each kind of check; a struct would only repeat the names")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call for each kind of check; a struct would only repeat the names"
+    )]
     pub(crate) async fn answer_check(
         &self,
         access: &Access,

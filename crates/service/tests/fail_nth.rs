@@ -45,7 +45,8 @@ async fn walk(service: &Service, key: &str) -> Option<String> {
 async fn t04_after_any_single_failure_the_state_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(Config::in_folder(folder.path())).await.unwrap();
-    let service = Service::new(store, Engines::open(&folder.path().join("no-models")).unwrap(), folder.path().join("aml"));
+    let service =
+        Service::new(store, Engines::open(&folder.path().join("no-models")).unwrap(), folder.path());
     let ready = service.make_ready("test").await.unwrap();
     let key = service.create_key(ready.application, "test", Vec::new()).await.unwrap().api_key;
 

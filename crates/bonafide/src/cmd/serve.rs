@@ -100,7 +100,7 @@ pub(crate) struct Prepared {
 /// Opens everything and makes what a first start needs.
 pub(crate) async fn prepare(data: &DataArgs) -> anyhow::Result<Prepared> {
     let store = data.open().await?;
-    let service = Service::new(store, data.engines()?, data.data.join("aml/index"));
+    let service = Service::new(store, data.engines()?, &data.data);
     let ready = service.make_ready("My company").await.context("could not prepare the first application")?;
     if ready.made {
         eprintln!(

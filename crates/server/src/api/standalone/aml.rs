@@ -19,7 +19,10 @@ use crate::{
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "documents the body; fields are read one by one so that all complaints come together")]
+#[expect(
+    dead_code,
+    reason = "documents the body; fields are read one by one so that all complaints come together"
+)]
 pub(crate) struct Request {
     /// Name of the person or company.
     full_name: String,
@@ -87,7 +90,8 @@ pub(crate) async fn handler(
     let mut weight = |field: &str, default: u32| {
         fields.integer(field, 0, 100).and_then(|weight| u32::try_from(weight).ok()).unwrap_or(default)
     };
-    let weights = [weight("aml_name_weight", 60), weight("aml_dob_weight", 25), weight("aml_country_weight", 15)];
+    let weights =
+        [weight("aml_name_weight", 60), weight("aml_dob_weight", 25), weight("aml_country_weight", 15)];
     let match_score = fields.integer("aml_match_score_threshold", 0, 100).unwrap_or(93);
     let monitoring = fields.boolean("include_ongoing_monitoring").unwrap_or(false);
     let common = super::common(&mut fields);
@@ -97,11 +101,14 @@ pub(crate) async fn handler(
         let [name, dob, country] = weights;
         return Err(Failure::field(
             "error",
-            &format!("AML weights must sum to 100. Current sum: {sum} (name: {name}, dob: {dob}, country: {country})"),
+            &format!(
+                "AML weights must sum to 100. Current sum: {sum} (name: {name}, dob: {dob}, country: {country})"
+            ),
         ));
     }
     if approve > review {
-        let text = format!("Approve threshold ({approve:.1}) cannot be greater than review threshold ({review:.1})");
+        let text =
+            format!("Approve threshold ({approve:.1}) cannot be greater than review threshold ({review:.1})");
         return Err(Failure::field("error", &text));
     }
     if monitoring {

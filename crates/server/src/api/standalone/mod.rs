@@ -6,6 +6,7 @@ pub(crate) mod age_estimation;
 pub(crate) mod aml;
 pub(crate) mod face_match;
 pub(crate) mod id_verification;
+pub(crate) mod nfc_verification;
 pub(crate) mod passive_liveness;
 
 use serde_json::{Value, json};

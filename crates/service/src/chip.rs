@@ -1,0 +1,129 @@
+//! Verifies the files of a document's chip: passive authentication, and what DG1 says.
+//!
+//! Trusted issuers lie in the data folder (`chip/trust.json`), made by
+//! `bonafide chip trust import --store`. Nothing is trusted that was not
+//! imported: without it a chip is at best untrusted, and never approved.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use emrtd::{
+    Input, Report,
+    lds::{dg1::Dg1, face},
+    time::Time,
+    trust::TrustStore,
+    verify::{GroupStatus, SodSignature, Verdict},
+};
+use mrz::date::{Meaning, MrzDate, Today};
+use serde_json::{Value, json};
+use workflow::{Definition, Feature, FeatureStatus, Finding, judge};
+
+use crate::{
+    Service,
+    access::Access,
+    standalone::{Answer, Common, StandaloneError},
+};
+
+/// Files of a chip.
+#[derive(Debug, Clone)]
+pub struct ChipFiles {
+    /// EF.SOD.
+    pub sod: Vec<u8>,
+    /// Data groups by number.
+    pub data_groups: BTreeMap<u8, Vec<u8>>,
+    /// The rest.
+    pub common: Common,
+}
+
+fn trust(file: &PathBuf) -> Result<TrustStore, String> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => TrustStore::from_json(&text).map_err(|error| crate::engines::chain(&error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(TrustStore::default()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What DG1 says, in the API's names; dates as ISO 8601, or null where parts are unknown.
+fn chip_data(dg1: &Dg1, today: jiff::civil::Date) -> Value {
+    let part = |number: i8| u8::try_from(number).unwrap_or(1);
+    let today = Today::new(u16::try_from(today.year()).unwrap_or(0), part(today.month()), part(today.day()));
+    let date = |raw: &str, meaning: Meaning| MrzDate::read(raw, meaning, today).and_then(|date| date.iso());
+    let state = |code: &str| {
+        mrz::country::find(code).map_or_else(|| code.to_owned(), |country| country.alpha3().to_owned())
+    };
+    json!({
+        "document_type": dg1.document_code,
+        "issuing_country": state(&dg1.issuing_state),
+        "document_number": dg1.document_number,
+        "expiration_date": date(&dg1.date_of_expiry, Meaning::Expiry),
+        "first_name": dg1.given_names,
+        "last_name": dg1.surname,
+        "birth_date": date(&dg1.date_of_birth, Meaning::Past),
+        "gender": match dg1.sex.as_str() { "M" | "F" => json!(dg1.sex), _ => Value::Null },
+        "nationality": state(&dg1.nationality),
+    })
+}
+
+impl Service {
+    /// Verifies the files of a chip.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub async fn verify_chip(&self, access: &Access, input: ChipFiles) -> Result<Answer, StandaloneError> {
+        let file = Arc::clone(&self.trust_file);
+        let now = self.now();
+        let common = input.common.clone();
+        let (block, status) = self
+            .pool
+            .run(move || {
+                let trust = trust(&file).map_err(|reason| StandaloneError::Failed(reason.into()))?;
+                let report = emrtd::verify(&Input {
+                    sod: &input.sod,
+                    data_groups: &input.data_groups,
+                    complete_read: false,
+                    active_authentication: None,
+                    chip_authentication: None,
+                    trust: &trust,
+                    now: Some(Time(now.seconds())),
+                });
+                Ok::<_, StandaloneError>(shown(&report, &input.data_groups, crate::date_of(now)))
+            })
+            .await??;
+        self.answer_check(access, &common, "NFC_VERIFICATION", Feature::Nfc, block, status, Vec::new()).await
+    }
+}
+
+/// The block of a report, with its status.
+fn shown(report: &Report, groups: &BTreeMap<u8, Vec<u8>>, today: jiff::civil::Date) -> (Value, &'static str) {
+    let mut finding = Finding::done(Feature::Nfc);
+    finding.signals = emrtd::signals::signals(report);
+    let verdict = Definition::of(&[Feature::Nfc]).nodes.first().map(|node| judge(node, &finding));
+    let (status, warnings) = match verdict {
+        Some(verdict) => (verdict.status, verdict.warnings),
+        None => (FeatureStatus::InReview, Vec::new()),
+    };
+    // Only what a trusted issuer signed is genuine, whatever the settings make of single signals.
+    let status = match (report.verdict, status) {
+        (Verdict::Genuine, FeatureStatus::Approved) => "Approved",
+        (Verdict::Refused, _) | (_, FeatureStatus::Declined) => "Declined",
+        _ => "In Review",
+    };
+    let dg1 = groups.get(&1).and_then(|bytes| Dg1::parse(bytes).ok());
+    let portrait = groups.get(&2).and_then(|bytes| face::parse(bytes).ok()).is_some();
+    let dg_integrity = report
+        .dg_hashes
+        .values()
+        .all(|status| !matches!(status, GroupStatus::Mismatch | GroupStatus::NotInSod));
+    let block = json!({
+        "status": status,
+        "chip_data": dg1.map(|dg1| chip_data(&dg1, today)),
+        "has_portrait": portrait,
+        "authenticity": {
+            "sod_integrity": report.sod_signature == SodSignature::Valid,
+            "dg_integrity": dg_integrity,
+        },
+        "certificate_summary": report.certificate_summary,
+        "report": report,
+        "warnings": warnings,
+    });
+    (block, status)
+}
