@@ -3,6 +3,8 @@
 //! Every command does its own set-up, says what it does while it does it, can
 //! be run again, and names what is missing and how to get it.
 
+#![expect(clippy::print_stdout, reason = "benchmarks print their tables on standard output")]
+
 mod bench;
 mod demo;
 mod setup;

@@ -14,7 +14,7 @@ fn testdata() -> Option<PathBuf> {
         )
         .join("aml");
     if !dir.is_dir() {
-        println!("skipped: no test data");
+        eprintln!("skipped: no test data");
         return None;
     }
     Some(dir)
@@ -158,7 +158,7 @@ fn ofac_tool_scores_are_met_on_nearly_all_recorded_rows() {
     // -1 stands for pairs the tool did not return; some of the same pairs have a score in other rows.
     let shown: Vec<_> = rows.iter().filter(|r| theirs(r) >= 0.0).collect();
     let met = shown.iter().copied().filter(near).count();
-    println!(
+    eprintln!(
         "OFAC parity within 5 points: {met} of {} shown, {} of all {}",
         shown.len(),
         rows.iter().filter(near).count(),

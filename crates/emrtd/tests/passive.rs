@@ -18,7 +18,7 @@ fn store() -> Option<TrustStore> {
         [("DE_ML_2026-05-28-08-28-45.ml", "DE_ROOT_CA_CSCA07.cer"), ("NL_ML_2026-07-22.ml", "NL_ROOT_CA.cer")]
     {
         let report = store.import(list, &read(list), &[root(anchor)], None).expect("imports");
-        println!("{report:?}");
+        eprintln!("{report:?}");
         assert_eq!(report.authority, Authority::Root);
     }
     Some(store)
@@ -44,9 +44,12 @@ fn every_certificate_of_both_master_lists_is_read_and_its_signature_verifies() {
     for anchor in
         store.anchors().iter().filter(|a| matches!(a.standing, Standing::IssuerUnknown | Standing::Broken))
     {
-        println!("{:?} {} issuer {}", anchor.standing, anchor.certificate.subject, anchor.certificate.issuer);
+        eprintln!(
+            "{:?} {} issuer {}",
+            anchor.standing, anchor.certificate.subject, anchor.certificate.issuer
+        );
     }
-    println!(
+    eprintln!(
         "self-signed {} linked {} issuer unknown {} broken {}",
         count(Standing::SelfSigned),
         count(Standing::Linked),
@@ -100,7 +103,7 @@ fn every_object_of_the_manifest_gets_its_verdict() {
         for extension in ["cms", "efsod"] {
             let Ok(bytes) = std::fs::read(folder.join(format!("{id}.{extension}"))) else { continue };
             let report = verify(&input(&bytes, &none, &store));
-            println!(
+            eprintln!(
                 "{id}.{extension} {:?} {:?} {:?} | {expected} | {:?}",
                 report.verdict,
                 report.reasons,
@@ -130,7 +133,7 @@ fn the_specimen_chip_of_2008_matches_but_for_a_group_that_nobody_signed() {
         [1u8, 2, 14].iter().map(|n| (*n, read(&format!("Datagroup{n}.bin")))).collect();
     let sod = read("EF_SOD.bin");
     let report = verify(&input(&sod, &groups, &store));
-    println!("{report:#?}");
+    eprintln!("{report:#?}");
     assert_eq!(report.verdict, Verdict::Untrusted);
     assert_eq!(report.dg_hashes[&1], GroupStatus::Match);
     assert_eq!(report.dg_hashes[&14], GroupStatus::Match);

@@ -204,7 +204,7 @@ fn extended_length_saves_commands() {
         }
     };
     let (short, long) = (count(223), count(2048));
-    println!("60 KB: {short} commands short, {long} extended");
+    eprintln!("60 KB: {short} commands short, {long} extended");
     assert!(long * 4 < short);
 }
 

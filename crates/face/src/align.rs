@@ -78,12 +78,15 @@ pub(crate) fn chip(
     Some(similarity_warp(image, m, side, side))
 }
 
+/// A point of the template and the point of the picture that belongs there.
+type PointPair = ([f32; 2], [f32; 2]);
+
 /// The similarity (turn, scale, shift) that brings the first points of the pairs closest to the second.
 ///
 /// Least squares over four unknowns, solved in closed form. `None` when the points coincide.
-pub(crate) fn similarity(pairs: &[([f32; 2], [f32; 2])]) -> Option<[f32; 6]> {
+pub(crate) fn similarity(pairs: &[PointPair]) -> Option<[f32; 6]> {
     let n = pairs.len() as f32;
-    let sum = |f: &dyn Fn(&([f32; 2], [f32; 2])) -> f32| pairs.iter().map(f).sum::<f32>();
+    let sum = |f: &dyn Fn(&PointPair) -> f32| pairs.iter().map(f).sum::<f32>();
     let (mx, my) = (sum(&|p| p.0[0]) / n, sum(&|p| p.0[1]) / n);
     let (nx, ny) = (sum(&|p| p.1[0]) / n, sum(&|p| p.1[1]) / n);
     let spread = sum(&|p| (p.0[0] - mx).powi(2) + (p.0[1] - my).powi(2));

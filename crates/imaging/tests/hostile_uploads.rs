@@ -56,7 +56,7 @@ fn expected(name: &str) -> Option<&'static [&'static str]> {
 #[test]
 fn every_hostile_file_is_answered_in_bounded_time_and_memory() {
     let Some(folder) = corpus() else {
-        println!("skipped: no test data");
+        eprintln!("skipped: no test data");
         return;
     };
     let mut names: Vec<_> =
@@ -70,7 +70,7 @@ fn every_hostile_file_is_answered_in_bounded_time_and_memory() {
         let result = decode(&bytes, &Limits::default());
         let took = begun.elapsed();
         let code = result.as_ref().err().map(DecodeError::code);
-        println!("{name:<34} {:>6} ms  peak {:>4} MiB  {code:?}", took.as_millis(), peak_mib().unwrap_or(0));
+        eprintln!("{name:<34} {:>6} ms  peak {:>4} MiB  {code:?}", took.as_millis(), peak_mib().unwrap_or(0));
         assert!(took < Duration::from_secs(2), "{name} took {took:?}");
         match (expected(&name), result) {
             (Some(codes), Err(error)) => assert!(codes.contains(&error.code()), "{name}: {error}"),

@@ -83,7 +83,7 @@ mod tests {
         let lanes = Lanes::new(0, 4);
         for _ in 0..5 {
             lanes
-                .with(|| Ok::<_, Infallible>(panic!("a second lane was made")), |n| *n += 1)
+                .with(|| -> Result<_, Infallible> { panic!("a second lane was made") }, |n| *n += 1)
                 .expect("no error");
         }
         assert_eq!(lanes.with(|| Ok::<_, Infallible>(0), |n| *n), Ok(5));

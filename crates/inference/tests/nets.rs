@@ -75,12 +75,12 @@ fn a_changed_file_is_not_loaded() {
 #[test]
 fn both_back_ends_give_the_same_numbers() {
     let (Ok(ort), Ok(rten)) = (open(Some(Runtime::Ort)), open(Some(Runtime::Rten))) else {
-        println!("skipped: ONNX Runtime is not installed");
+        eprintln!("skipped: ONNX Runtime is not installed");
         return;
     };
     for (name, shape) in inputs() {
         let (Ok(one), Ok(other)) = (ort.net(name), rten.net(name)) else {
-            println!("skipped: {name} is not installed");
+            eprintln!("skipped: {name} is not installed");
             continue;
         };
         let input = [pattern(shape)];
@@ -90,7 +90,7 @@ fn both_back_ends_give_the_same_numbers() {
             assert_eq!(a.shape, b.shape, "{name}");
             let largest = a.data.iter().fold(1.0f32, |m, v| m.max(v.abs()));
             let apart = a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
-            println!("{name}: largest difference {apart:e} of {largest}");
+            eprintln!("{name}: largest difference {apart:e} of {largest}");
             assert!(apart <= 1e-3 * largest, "{name}: {apart} of {largest}");
         }
     }
@@ -100,7 +100,7 @@ fn both_back_ends_give_the_same_numbers() {
 fn a_net_gives_many_threads_what_it_gives_one() {
     for runtime in [Runtime::Rten, Runtime::Ort] {
         let Ok(models) = open(Some(runtime)) else {
-            println!("skipped: {runtime} is not installed");
+            eprintln!("skipped: {runtime} is not installed");
             continue;
         };
         let net = models.net("mrz-lines").expect("loads");

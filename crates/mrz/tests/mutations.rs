@@ -63,7 +63,7 @@ fn untouched_zones_stay_untouched_and_most_mutations_are_repaired() {
                 silent += 1;
             }
             if std::env::var("SHOW").is_ok() && result.lines != original {
-                println!(
+                eprintln!(
                     "{} ambiguous={} valid={}\n  {}\n  {}\n  {}\n  alt {:?}",
                     document["id"],
                     result.ambiguous,
@@ -76,11 +76,11 @@ fn untouched_zones_stay_untouched_and_most_mutations_are_repaired() {
             }
         }
     }
-    println!(
+    eprintln!(
         "mutations {n}: repaired {repaired} (of them valid and unambiguous {repaired_sure}); not repaired: \
          told ambiguous {told}, told invalid {failed}, left as read because every rule holds {unseen}, wrong and silent {silent}"
     );
-    println!("corrections marked certain {certain}, wrong {certain_wrong}");
+    eprintln!("corrections marked certain {certain}, wrong {certain_wrong}");
     assert!(repaired * 100 >= n * 70, "{repaired} of {n}");
     assert_eq!(silent, 0);
     assert!(certain_wrong * 100 <= certain, "{certain_wrong} of {certain}");

@@ -34,13 +34,28 @@ pub(crate) fn link(
 }
 
 /// The parts of a link's token, unproven.
-fn parse(token: &str) -> Option<(ApplicationId, ObjectId, i64, Vec<u8>, Vec<u8>)> {
+struct Claim {
+    application: ApplicationId,
+    object: ObjectId,
+    /// End of validity, seconds since 1970.
+    until: i64,
+    named: Vec<u8>,
+    mac: Vec<u8>,
+}
+
+fn parse(token: &str) -> Option<Claim> {
     let bytes = BASE64.decode(token).ok()?;
     let (named, mac) = bytes.split_at_checked(NAMED_BYTES)?;
     let application = Uuid::from_slice(named.get(..16)?).ok()?;
     let object = Uuid::from_slice(named.get(16..32)?).ok()?;
     let until = i64::from_be_bytes(named.get(32..40)?.try_into().ok()?);
-    Some((application.into(), object.into(), until, named.to_vec(), mac.to_vec()))
+    Some(Claim {
+        application: application.into(),
+        object: object.into(),
+        until,
+        named: named.to_vec(),
+        mac: mac.to_vec(),
+    })
 }
 
 /// Compares without telling by its time where two texts differ.
@@ -54,7 +69,9 @@ impl Service {
     /// # Errors
     /// When the store does not answer.
     pub async fn media(&self, token: &str) -> Result<Option<Vec<u8>>, store::Error> {
-        let Some((application, id, until, named, mac)) = parse(token) else { return Ok(None) };
+        let Some(Claim { application, object: id, until, named, mac }) = parse(token) else {
+            return Ok(None);
+        };
         if until < self.now().seconds() {
             return Ok(None);
         }

@@ -110,7 +110,7 @@ async fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     let key = service.create_key(ready.application, "demo", Vec::new()).await?.api_key;
     eprintln!("made an API key");
     let portraits = Portraits::load(service.engines().models())?;
-    for missing in tokio::task::block_in_place(|| service.engines().warm()) {
+    if let Some(missing) = tokio::task::block_in_place(|| service.engines().warm()).into_iter().next() {
         bail!("{missing}");
     }
     let listener =

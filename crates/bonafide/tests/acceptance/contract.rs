@@ -18,7 +18,7 @@ fn the_committed_openapi_document_is_current() {
 #[test]
 fn t43_no_request_that_follows_or_breaks_the_document_meets_a_server_error() {
     let Some(python) = std::env::var_os("BONAFIDE_CONTRACT_PYTHON") else {
-        println!(
+        eprintln!(
             "skipped: `cargo xtask test` installs schemathesis and names it in BONAFIDE_CONTRACT_PYTHON"
         );
         return;

@@ -88,7 +88,7 @@ fn walk(base: &str, key: &str, workflow: &str, user: u8, log: &Mutex<Vec<Acknowl
     let session = answer.json();
     let id = session["session_id"].as_str().unwrap_or_default().to_owned();
     let link = session["url"].as_str().unwrap_or_default().to_owned();
-    log.lock().unwrap().push(Acknowledged::Session { id: id.clone() });
+    log.lock().expect("no thread panics").push(Acknowledged::Session { id: id.clone() });
     let page = |path: &str, kind: &str, body: Vec<u8>| {
         let request = agent()
             .post(format!("{link}/{path}"))
@@ -103,7 +103,7 @@ fn walk(base: &str, key: &str, workflow: &str, user: u8, log: &Mutex<Vec<Acknowl
     if page("capture/front", &kind, body) != 200 {
         return false;
     }
-    log.lock().unwrap().push(Acknowledged::Capture { id, link });
+    log.lock().expect("no thread panics").push(Acknowledged::Capture { id, link });
     true
 }
 

@@ -175,7 +175,7 @@ fn a_genuine_specimen_person_is_approved_and_every_fraud_is_not() {
     let errors = String::from_utf8_lossy(&output.stderr);
     if errors.contains("bonafide models install") {
         assert!(std::env::var_os("CI").is_none(), "{errors}");
-        println!("skipped: the models are not installed; `cargo xtask test` installs them");
+        eprintln!("skipped: the models are not installed; `cargo xtask test` installs them");
         return;
     }
     assert!(output.status.success(), "{said}\n{errors}");

@@ -9,7 +9,7 @@ use crate::server::{BONAFIDE, Server, create_key, form, grey_jpeg};
 /// All bytes of all files below a folder.
 fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+    for entry in std::fs::read_dir(folder).expect("the folder is there").flatten() {
         let path = entry.path();
         if path.is_dir() {
             found.extend(contents(&path));

@@ -18,7 +18,7 @@ pub(crate) fn test_data() -> Option<PathBuf> {
     if folder.is_dir() {
         Some(folder)
     } else {
-        println!("skipped: no test data");
+        eprintln!("skipped: no test data");
         None
     }
 }
@@ -63,7 +63,8 @@ impl Server {
 
     /// The same with further environment variables.
     pub(crate) fn start_with(data: &Path, extra: &[(&str, &str)]) -> Self {
-        let extra = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let extra: Vec<_> =
+            extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (child, base) = spawn(data, &extra);
         Self { child, base, data: data.to_owned(), extra }
     }
@@ -113,7 +114,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &Path, extra: &Vec<(String, String)>) -> (Child, String) {
+fn spawn(data: &Path, extra: &[(String, String)]) -> (Child, String) {
     let mut command = Command::new(BONAFIDE);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit-scale", "0", "--data"])

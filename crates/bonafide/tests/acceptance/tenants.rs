@@ -114,8 +114,8 @@ fn stranger_key(data: &std::path::Path) -> String {
         .arg(data)
         .env("BONAFIDE_MODELS", data.join("no-models"))
         .output()
-        .unwrap();
+        .expect("bonafide starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    json["api_key"].as_str().unwrap().to_owned()
+    let json: Value = serde_json::from_slice(&output.stdout).expect("key create prints JSON");
+    json["api_key"].as_str().unwrap_or_default().to_owned()
 }

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::render::{Noise, Relief};
 use crate::{decode, pictures, prominent, rate, say};
 
+/// Whether a sequence passed, and why not.
+type Outcome = (bool, Vec<String>);
+
 const FRAME_MS: u64 = 170;
 
 /// A person answering the challenge: slower or quicker, further or less far, never quite still.
@@ -82,7 +85,7 @@ pub(crate) fn measure(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
         if only.as_deref().is_some_and(|o| o != kind) {
             continue;
         }
-        let results = crate::parallel(&sequences, |&i| -> anyhow::Result<Option<[(bool, Vec<String>); 3]>> {
+        let results = crate::parallel(&sequences, |&i| -> anyhow::Result<Option<[Outcome; 3]>> {
             let picture = small(&decode(&files[i % files.len()])?);
             let Some(face) = prominent(engine, &picture)? else { return Ok(None) };
             let seed = i as u64 + 1;

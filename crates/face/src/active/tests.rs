@@ -146,7 +146,7 @@ fn frames_of_another_session_repeated_frames_and_other_people_do_not_pass() {
         spoil(&|f| f.template = Template::new(vec![0.0, 1.0], "m/1").expect("a direction")),
         ["identity"]
     );
-    assert_eq!(verify(&challenge, &frames[..5]).passed(), false);
+    assert!(!verify(&challenge, &frames[..5]).passed());
 }
 
 #[test]
