@@ -104,9 +104,12 @@ pub(crate) async fn prepare(data: &DataArgs) -> anyhow::Result<Prepared> {
     let ready = service.make_ready("My company").await.context("could not prepare the first application")?;
     if ready.made {
         eprintln!(
-            "made an application with the default workflow {} ({})",
+            "made a sandbox application with the default workflow {} ({})",
             ready.workflow,
             ready.features.join(", ")
+        );
+        eprintln!(
+            "specimens are accepted in it; for real people make a live one: bonafide key create --new-application NAME"
         );
     }
     Ok(Prepared { service, ready })
