@@ -2,7 +2,7 @@
 
 Reads: the two MiniFASNet state dicts (Apache-2.0, installed by the operator;
        they teach, they are never copied) and a folder of licence-clean faces.
-Writes: student.pt (weights + log) in --out; export.py turns it into ONNX.
+Writes: student.pt (weights + log) in --out. No student has qualified yet (docs/faces.md), so nothing exports it.
 
 Every training picture is a crop of a licence-clean face (CC-BY London set, CC0
 lisa) put through a very wide camera / print / screen simulation. The target is
