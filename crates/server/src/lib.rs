@@ -101,6 +101,8 @@ pub fn router(service: Service, settings: Settings) -> Router {
         .route("/session/{token}/consent", post(hosted::routes::consent))
         .route("/session/{token}/skip-back", post(hosted::routes::skip_back))
         .route("/session/{token}/submit", post(hosted::routes::submit))
+        .route("/", get(hosted::routes::home))
+        .route("/u/{link}", get(hosted::unilink::page).post(hosted::unilink::start))
         .layer(DefaultBodyLimit::max(AGE_BYTES));
     let captures = Router::new()
         .route("/session/{token}/capture/{side}", post(hosted::routes::capture))

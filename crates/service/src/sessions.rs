@@ -205,10 +205,10 @@ pub(crate) fn audit_session(
 
 fn insert_session(
     tx: &mut Tx<'_>,
-    access: &Access,
+    application: ApplicationId,
+    actor: &str,
     new: &NewSession,
 ) -> Result<(Started, store::SubjectId), StartError> {
-    let application = access.application;
     let row = tx.workflows(application).published(new.workflow)?.ok_or(StartError::UnknownWorkflow)?;
     let definition: Definition = serde_json::from_value(row.settings).map_err(store::Error::Json)?;
     let (subject, key, vendor_index) = match &new.vendor_data {
@@ -267,7 +267,7 @@ fn insert_session(
     };
     tell_status(tx, application, &mut session)?;
     tx.sessions(application).insert(&session)?;
-    audit_session(tx, application, &access.actor(), "session.create", session.id, None)?;
+    audit_session(tx, application, actor, "session.create", session.id, None)?;
     let started = Started {
         session: session.id,
         number: session.number,
@@ -309,6 +309,14 @@ fn reuse(
     Ok(Some(started))
 }
 
+/// The workflow in use behind a reusable link, with its owner.
+fn linked(tx: &mut Tx<'_>, link: &str) -> Result<Option<(ApplicationId, WorkflowId)>, store::Error> {
+    Ok(tx
+        .workflow_by_link(link)?
+        .filter(|(_, workflow)| !workflow.is_archived)
+        .map(|(application, workflow)| (application, workflow.id)))
+}
+
 impl Service {
     /// Starts a session. `render` makes the answer, which an idempotency key keeps in the same transaction.
     ///
@@ -338,7 +346,7 @@ impl Service {
                         Begin::Replay { status, body } => return Ok(StartAnswer::Replayed { status, body }),
                     }
                 }
-                let (started, subject) = insert_session(tx, &access, &new)?;
+                let (started, subject) = insert_session(tx, access.application, &access.actor(), &new)?;
                 let body = render(&started);
                 if let Some(key) = &key {
                     tx.idempotency(access.application).finish(
@@ -350,6 +358,47 @@ impl Service {
                     )?;
                 }
                 Ok(StartAnswer::Made(body))
+            })
+            .await
+    }
+
+    /// Who asks behind a workflow's reusable link (`/u/…`); `None` for a link that leads nowhere.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn link_owner(&self, link: &str) -> Result<Option<String>, store::Error> {
+        let link = link.to_owned();
+        self.store
+            .read(move |tx| {
+                let Some((application, _)) = linked(tx, &link)? else { return Ok(None) };
+                Ok(tx.application(application)?.map(|owner| owner.name))
+            })
+            .await
+    }
+
+    /// Starts a session for whoever opened a workflow's reusable link and gives its token. The link is no
+    /// credential: each start is a person of its own.
+    ///
+    /// # Errors
+    /// [`StartError::UnknownWorkflow`] when the link leads nowhere; the store.
+    pub async fn start_from_link(&self, link: &str) -> Result<String, StartError> {
+        let link = link.to_owned();
+        self.store
+            .write(move |tx| {
+                let (application, workflow) = linked(tx, &link)?.ok_or(StartError::UnknownWorkflow)?;
+                let new = NewSession {
+                    workflow,
+                    vendor_data: None,
+                    callback: None,
+                    callback_method: "initiator".to_owned(),
+                    metadata: None,
+                    language: None,
+                    contact_details: None,
+                    expected_details: None,
+                    portrait: None,
+                };
+                let (started, _) = insert_session(tx, application, &format!("link:{workflow}"), &new)?;
+                Ok(started.token)
             })
             .await
     }

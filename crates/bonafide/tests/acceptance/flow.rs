@@ -76,6 +76,27 @@ pub(crate) fn decided(server: &Server, id: &str, key: &str) -> Value {
 }
 
 #[test]
+fn a_reusable_link_starts_a_session_of_its_own_only_when_its_button_is_pressed() {
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start(data.path());
+    let count = || server.get("/v3/sessions/", &key.text).json()["count"].clone();
+    let workflow = server.get(&format!("/v3/workflows/{}/", key.workflow), &key.text).json();
+    let link = workflow["workflow_url"].as_str().unwrap();
+    let link = &link[link.find("/u/").unwrap()..];
+    let page = server.get(link, "");
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<form method=\"post\""), "{}", page.text);
+    assert_eq!(count(), 0, "looking at the link starts nothing");
+    assert_eq!(server.post(link, "", "application/x-www-form-urlencoded", b"").status, 303);
+    assert_eq!(server.post(link, "", "application/x-www-form-urlencoded", b"").status, 303);
+    assert_eq!(count(), 2);
+    assert_eq!(server.get("/u/nobody", "").status, 404);
+    assert_eq!(server.post("/u/nobody", "", "application/x-www-form-urlencoded", b"").status, 404);
+    assert_eq!(server.get("/", "").status, 200);
+}
+
+#[test]
 fn an_unfinished_session_of_the_same_person_is_given_again() {
     let data = tempfile::tempdir().unwrap();
     let key = create_key(data.path(), &[]);

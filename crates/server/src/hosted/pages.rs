@@ -98,20 +98,43 @@ impl Pages {
         page(StatusCode::OK, html, frame_ancestors)
     }
 
+    /// The page of a reusable link: its button starts a session.
+    pub(crate) fn start(&self, application: &str, link: &str, frame_ancestors: &str) -> Response {
+        self.plain(StatusCode::OK, "start", application, &format!("/u/{link}"), frame_ancestors)
+    }
+
     /// The page for a link that leads nowhere.
     pub(crate) fn lost(&self, frame_ancestors: &str) -> Response {
+        self.plain(StatusCode::NOT_FOUND, "lost", "", "", frame_ancestors)
+    }
+
+    /// The page at `/`, for whoever wonders what is running here.
+    pub(crate) fn home(&self, frame_ancestors: &str) -> Response {
+        self.plain(StatusCode::OK, "home", "", "", frame_ancestors)
+    }
+
+    /// A page that belongs to no session.
+    fn plain(
+        &self,
+        status: StatusCode,
+        step: &str,
+        application: &str,
+        base: &str,
+        frame_ancestors: &str,
+    ) -> Response {
         let texts = &*TEXTS;
         let html = self.environment.get_template("page").and_then(|page| {
             page.render(context! {
                 language => "en",
                 text => texts,
-                step => "lost",
-                heading => texts["lost"]["heading"],
-                application => "",
+                step,
+                heading => texts[step]["heading"],
+                application,
+                base,
                 assets => json!({ "css": ASSETS.0, "js": ASSETS.1 }),
             })
         });
-        page(StatusCode::NOT_FOUND, html, frame_ancestors)
+        page(status, html, frame_ancestors)
     }
 }
 

@@ -80,6 +80,11 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
         .map(|(_, token)| token.to_owned())
 }
 
+/// `GET /` — says what is running here.
+pub(crate) async fn home(State(app): State<App>) -> Response {
+    app.pages.home(&app.settings.frame_ancestors)
+}
+
 /// `GET /session/{token}` — the page of the present step.
 pub(crate) async fn page(
     State(app): State<App>,

@@ -28,6 +28,7 @@ pub(crate) enum Budget {
     CreateSession,
     VerifyAge,
     HostedPage,
+    Unilink,
 }
 
 impl Budget {
@@ -37,6 +38,7 @@ impl Budget {
             Self::Read | Self::CreateSession | Self::HostedPage => 600,
             Self::Write => 300,
             Self::VerifyAge => 6_000,
+            Self::Unilink => 60,
         }
     }
 
@@ -44,7 +46,7 @@ impl Budget {
         let subject = match self {
             Self::Read => "GET request",
             Self::Write => "Write request",
-            Self::CreateSession => "Session creation",
+            Self::CreateSession | Self::Unilink => "Session creation",
             Self::VerifyAge | Self::HostedPage => "Request",
         };
         format!(
