@@ -71,6 +71,21 @@ impl Feature {
     }
 }
 
+/// How liveness is judged, named as in the workflow API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LivenessMethod {
+    /// From one picture.
+    #[default]
+    #[serde(rename = "passive", alias = "PASSIVE")]
+    Passive,
+    /// The person turns the head as the page asks.
+    #[serde(rename = "active_3d", alias = "ACTIVE_3D")]
+    Active3d,
+    /// The page lights the face with colours.
+    #[serde(rename = "flashing", alias = "FLASHING")]
+    Flashing,
+}
+
 /// Settings of one node. Scores and thresholds are 0 to 100, as in the API.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -90,6 +105,12 @@ pub struct NodeConfig {
     /// Accepted document type codes (`P`, `ID`, `DL`, `RP` …); empty accepts all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accepted_documents: Vec<String>,
+    /// How liveness is judged; passive without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub face_liveness_method: Option<LivenessMethod>,
+    /// How often a person may try an active challenge: 1 to 10; 3 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub face_liveness_max_attempts: Option<u8>,
     /// What to do with single risks, instead of the catalogue's default.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub actions: BTreeMap<String, Action>,
@@ -182,6 +203,17 @@ impl Definition {
         self.node(feature).is_some()
     }
 
+    /// The active challenge that the workflow asks for, if any.
+    pub fn active_liveness(&self) -> Option<LivenessMethod> {
+        let method = self.node(Feature::Liveness)?.config.face_liveness_method?;
+        (method != LivenessMethod::Passive).then_some(method)
+    }
+
+    /// How often a person may try an active challenge.
+    pub fn liveness_attempts(&self) -> u8 {
+        self.node(Feature::Liveness).and_then(|node| node.config.face_liveness_max_attempts).unwrap_or(3)
+    }
+
     /// Checks order, uniqueness and ranges.
     ///
     /// # Errors
@@ -199,6 +231,9 @@ impl Definition {
                 && !before.iter().any(|other| other.feature == needs)
             {
                 return Err(InvalidDefinition::Order { feature: node.feature.name(), needs: needs.name() });
+            }
+            if node.config.face_liveness_max_attempts.is_some_and(|attempts| !(1..=10).contains(&attempts)) {
+                return Err(InvalidDefinition::Range { field: "face_liveness_max_attempts", min: 1, max: 10 });
             }
             let (decline, review) = (node.config.decline_threshold, node.config.review_threshold);
             let is_score = |value: f64| (0.0..=100.0).contains(&value);
@@ -236,6 +271,23 @@ mod tests {
     fn face_match_before_the_document_is_refused() {
         let error = Definition::of(&[Feature::FaceMatch, Feature::Ocr]).validate().unwrap_err();
         assert_eq!(error.to_string(), "Feature 'FACE_MATCH' must appear after one of: OCR.");
+    }
+
+    #[test]
+    fn the_liveness_method_is_read_in_both_spellings_and_nothing_else() {
+        for (text, method) in [
+            ("passive", None),
+            ("active_3d", Some(LivenessMethod::Active3d)),
+            ("ACTIVE_3D", Some(LivenessMethod::Active3d)),
+            ("flashing", Some(LivenessMethod::Flashing)),
+        ] {
+            let mut definition = Definition::of(&[Feature::Liveness]);
+            let config = serde_json::json!({ "face_liveness_method": text });
+            definition.nodes[0].config = serde_json::from_value(config).unwrap();
+            assert_eq!(definition.active_liveness(), method);
+        }
+        let unknown = serde_json::json!({ "face_liveness_method": "mind_reading" });
+        assert!(serde_json::from_value::<NodeConfig>(unknown).is_err());
     }
 
     #[test]

@@ -145,13 +145,13 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
         && finding.state == CheckState::Done
     {
         let explained =
-            finding.signals.iter().any(|signal| signal.present() && says_there_is_no_face(&signal.risk));
+            finding.signals.iter().any(|signal| signal.present() && explains_a_missing_score(&signal.risk));
         let decline = node.config.decline_threshold;
         let review = node.config.review_threshold;
         match finding.score.filter(|score| score.is_finite()) {
             None if explained => {
                 // The settings may soften the warning, but nothing was compared: never approved.
-                for signal in finding.signals.iter().filter(|signal| says_there_is_no_face(&signal.risk)) {
+                for signal in finding.signals.iter().filter(|signal| explains_a_missing_score(&signal.risk)) {
                     add(&signal.risk, Action::Review, signal.shows.clone());
                 }
             }
@@ -241,8 +241,14 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
 }
 
 /// Whether a risk says by itself why there is no score.
-fn says_there_is_no_face(risk: &str) -> bool {
-    matches!(risk, "NO_FACE_DETECTED" | "NO_REFERENCE_IMAGE")
+fn explains_a_missing_score(risk: &str) -> bool {
+    matches!(
+        risk,
+        "NO_FACE_DETECTED"
+            | "NO_REFERENCE_IMAGE"
+            | "ACTIVE_LIVENESS_FAILED"
+            | "ACTIVE_LIVENESS_NOT_PERFORMED"
+    )
 }
 
 #[cfg(test)]

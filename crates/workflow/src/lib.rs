@@ -12,7 +12,7 @@ mod status;
 mod step;
 
 pub use decide::decide;
-pub use definition::{Definition, Feature, InvalidDefinition, Node, NodeConfig};
+pub use definition::{Definition, Feature, InvalidDefinition, LivenessMethod, Node, NodeConfig};
 pub use judge::{CheckState, Finding, Verdict, Warning, judge};
 pub use status::{Event, FeatureStatus, NotAllowed, SessionStatus, transition};
 pub use step::{Capture, Progress, Step, next_step};
