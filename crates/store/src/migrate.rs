@@ -10,7 +10,8 @@ use crate::postgres::Session;
 use crate::tx::Dialect;
 use crate::value::Value;
 
-const STEPS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001.sql"))];
+const STEPS: &[(i64, &str)] =
+    &[(1, include_str!("../migrations/0001.sql")), (2, include_str!("../migrations/0002.sql"))];
 
 const LEDGER: &str =
     "CREATE TABLE IF NOT EXISTS migrations (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)";
@@ -20,6 +21,12 @@ const APPLIED: &str = "INSERT INTO migrations (version, applied_at) VALUES ($1, 
 /// The newest version this program knows.
 pub(crate) fn newest() -> i64 {
     STEPS.iter().map(|(version, _)| *version).max().unwrap_or(0)
+}
+
+/// The whole schema, for tests that look through it.
+#[cfg(test)]
+pub(crate) fn schema() -> String {
+    STEPS.iter().map(|(_, text)| *text).collect()
 }
 
 /// Turns the neutral text into the engine's.

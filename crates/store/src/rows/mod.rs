@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod lists;
 pub mod objects;
 pub mod reviews;
+pub mod screening;
 pub mod sessions;
 pub mod subjects;
 pub mod webhooks;
@@ -35,6 +36,7 @@ pub(crate) fn all_statements() -> Vec<&'static str> {
         lists::STATEMENTS,
         objects::STATEMENTS,
         reviews::STATEMENTS,
+        screening::STATEMENTS,
         sessions::STATEMENTS,
         subjects::STATEMENTS,
         webhooks::STATEMENTS,

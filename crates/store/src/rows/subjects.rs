@@ -40,6 +40,9 @@ statements! {
 
 /// Tables with rows of a person, by `subject_id`. A test counts that an erasure leaves none.
 pub(crate) const PERSONAL_TABLES: &[&str] = &[
+    "aml_alerts",
+    "aml_hits",
+    "aml_watched",
     "list_entries",
     "face_templates",
     "events",

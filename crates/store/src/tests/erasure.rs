@@ -14,7 +14,7 @@ on_both_engines!(
 
 /// Tables of the schema that have a column.
 fn tables_with(column: &str) -> Vec<String> {
-    let schema = include_str!("../../migrations/0001.sql");
+    let schema = crate::migrate::schema();
     schema
         .split("CREATE TABLE ")
         .skip(1)

@@ -24,6 +24,7 @@ on_both_engines!(
     checks_consents_reviews_and_faces_read_back,
     list_values_are_found_by_their_normal_form,
     counters_count_within_their_window,
+    an_alert_is_written_once_and_goes_with_its_person,
 );
 
 async fn a_session_reads_back_as_it_was_written(bench: Bench) {
@@ -530,4 +531,60 @@ async fn counters_count_within_their_window(bench: Bench) {
     assert_eq!(add().await, 1);
     bench.clock.advance_seconds(300);
     assert_eq!(bench.store.write(|tx| tx.sweep_counters()).await.expect("swept"), 2);
+}
+
+async fn an_alert_is_written_once_and_goes_with_its_person(bench: Bench) {
+    let application = bench.application().await;
+    let (id, other) = (application.id, bench.application().await.id);
+    let session = bench.store.write(move |tx| create_session(tx, &application)).await.expect("created");
+    let (subject, key) = (session.subject, session.key.clone());
+    let number = crate::rows::screening::shard_of(subject);
+    let (first, second) = bench
+        .store
+        .write(move |tx| {
+            let mut shard = tx.screenings(id).lock_shard(number)?;
+            assert_eq!((shard.enrolled, shard.versions.len()), (0, 0));
+            tx.screenings(id).watch(&mut shard, &key, session.id, &json!({ "name": "canary" }))?;
+            shard.versions.insert("ofac".to_owned(), "1".to_owned());
+            tx.screenings(id).save_shard(&shard)?;
+            tx.screenings(id).remember(&key, "ofac:1", &json!({ "n": 1 }))?;
+            tx.screenings(id).remember(&key, "ofac:1", &json!({ "n": 2 }))?;
+            let alert = |tx: &mut crate::Tx<'_>| {
+                tx.screenings(id).alert(&key, ("ofac", "2"), "ofac:1", "new", session.id, &json!({}))
+            };
+            Ok::<_, Error>((alert(tx)?, alert(tx)?))
+        })
+        .await
+        .expect("written");
+    assert_eq!((first, second), (true, false));
+    let store = bench.store.clone();
+    let read = |application| screening_rows(store.clone(), application, subject, number);
+    assert_eq!(read(id).await, (1, vec![json!({ "n": 2 })], 1));
+    assert_eq!(read(other).await, (0, vec![], 0));
+    let shards = store.read(|tx| tx.screening_shards()).await.expect("read");
+    assert_eq!((shards.len(), shards[0].1.enrolled), (1, 1));
+    store.write(move |tx| tx.subjects(id).erase(subject, "request")).await.expect("erased");
+    let left = store.read(move |tx| tx.screenings(id).watched(number, 0)).await.expect("read");
+    assert!(left.is_empty());
+}
+
+/// Watched people, what is known of them, and alerts of one person.
+async fn screening_rows(
+    store: crate::Store,
+    application: crate::ApplicationId,
+    subject: crate::SubjectId,
+    number: u8,
+) -> (usize, Vec<serde_json::Value>, usize) {
+    store
+        .read(move |tx| {
+            let watched = tx.screenings(application).watched(number, 0)?.len();
+            let known = tx.screenings(application).known_in_shard(number)?;
+            let alerts = match tx.subjects(application).find(subject)? {
+                Some(subject) => tx.screenings(application).alerts_of(&subject.key)?.len(),
+                None => 0,
+            };
+            Ok::<_, Error>((watched, known.into_iter().map(|(_, known)| known.0).collect(), alerts))
+        })
+        .await
+        .expect("read")
 }
