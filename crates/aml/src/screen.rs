@@ -22,7 +22,7 @@ use crate::search::{Found, Prepared, Scratch, search};
 use crate::{didit, ofac};
 
 /// Version of the matcher: results are comparable and can be replayed only within one.
-pub const ENGINE_VERSION: &str = "aml-1";
+pub const ENGINE_VERSION: &str = "aml-2";
 
 /// Name of the index file in its folder.
 pub const INDEX_FILE: &str = "index.bfaml";
@@ -542,7 +542,9 @@ pub fn compare_pair(query: &str, candidate: &str, schema: Schema, weights: &Weig
     let c = Prepared::new(None, analyse(candidate, schema.kind()));
     let (q, c) = (q.weighed(), c.weighed());
     let mut room = Room::default();
-    PairScore::of(&align(&q, &c, weights, &mut room, |i, j| names::compare(q[i].view, c[j].view)))
+    PairScore::of(&align(&q, &c, weights, &mut room, |i, j| {
+        names::compare(q[i].view, c[j].view).map(|a| (a, f32::MAX))
+    }))
 }
 
 /// Compares two whole entries given by name, date and country: 0..100.

@@ -28,6 +28,8 @@ struct Like {
     token: TokenId,
     query: u8,
     agreement: Agreement,
+    /// Information of agreeing at least as well with any token of the lists.
+    crowd: f32,
 }
 
 /// A listed name that answers.
@@ -124,20 +126,20 @@ pub(crate) fn search(
     let mut skipped = false;
     for &(worth, from, to) in &units {
         let postings: usize = scratch.like[from..to].iter().map(|l| index.names_with(l.token).len()).sum();
-        let skip =
-            !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
+        // A part the query says twice must be counted in the listed name, not added twice.
+        let again = scratch.like[from..to].first().is_some_and(|l| repeated(query, l.query));
+        let skip = again
+            || !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
         left -= worth;
         if skip {
             skipped = true;
             continue;
         }
         for l in from..to {
-            let Like { token, agreement, query: q } = scratch.like[l];
+            let Like { token, agreement, query: q, crowd } = scratch.like[l];
             let listed = index.token(token);
-            let won = tokens.get(usize::from(q)).map_or(worth, |t| {
-                let (base, grade) = weights.value(t, &listed, agreement);
-                base * grade
-            });
+            let won =
+                tokens.get(usize::from(q)).map_or(worth, |t| weights.value(t, &listed, agreement, crowd).0);
             if won <= 0.0 {
                 continue;
             }
@@ -169,6 +171,12 @@ pub(crate) fn search(
     found
 }
 
+fn repeated(query: &Prepared, at: u8) -> bool {
+    let tokens = &query.name.tokens;
+    let at = usize::from(at);
+    tokens.get(at).is_some_and(|t| tokens.iter().take(at).any(|earlier| earlier.latin == t.latin))
+}
+
 /// Leaves in `found` the names worth aligning, with their sums zeroed later by the caller.
 fn shortlist(
     index: &Index,
@@ -196,8 +204,7 @@ fn shortlist(
                 if let Some(l) = like.get(at).filter(|l| l.token == id)
                     && let Some(q) = tokens.get(usize::from(l.query))
                 {
-                    let (base, grade) = weights.value(q, &index.token(id), l.agreement);
-                    more += base * grade;
+                    more += weights.value(q, &index.token(id), l.agreement, l.crowd).0;
                 }
             }
         }
@@ -243,7 +250,7 @@ fn align_name(
         if matches!(tokens[i].view.role, Role::Initial | Role::Form)
             || matches!(listed[j].view.role, Role::Initial | Role::Form)
         {
-            return compare(tokens[i].view, listed[j].view);
+            return compare(tokens[i].view, listed[j].view).map(|a| (a, f32::MAX));
         }
         let id = ids[j];
         let from = like.partition_point(|l| l.token < id);
@@ -251,7 +258,7 @@ fn align_name(
             .iter()
             .take_while(|l| l.token == id)
             .find(|l| usize::from(l.query) == i)
-            .map(|l| l.agreement)
+            .map(|l| (l.agreement, l.crowd))
     });
     if index.kind_of(name) == NameKind::Weak {
         alignment.raw *= 0.97;
@@ -303,6 +310,11 @@ fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
         consider(index, id, token, query, scratch);
     }
     if token.omits_vowels {
+        for read in names::readings(&token.skeleton).iter().take(8) {
+            for &id in index.with_skeleton(read).iter().take(32) {
+                consider(index, id, token, query, scratch);
+            }
+        }
         if token.skeleton.len() >= 5 && token.skeleton.is_ascii() {
             for at in 1..token.skeleton.len() {
                 let mut fewer = token.skeleton.clone();
@@ -324,6 +336,11 @@ fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
             .then(a.token.cmp(&b.token))
     });
     scratch.like.truncate(start + MAX_LIKE.min(scratch.like.len() - start));
+    let mut mass = 0.0;
+    for l in &mut scratch.like[start..] {
+        mass += (-index.weight(l.token).1).exp();
+        l.crowd = -mass.min(0.6).ln();
+    }
 }
 
 fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
@@ -375,7 +392,7 @@ fn consider(index: &Index, id: TokenId, token: &Token, query: u8, scratch: &mut 
     }
     *seen = scratch.round;
     if let Some(agreement) = compare(token.view(), index.token(id).view) {
-        scratch.like.push(Like { token: id, query, agreement });
+        scratch.like.push(Like { token: id, query, agreement, crowd: f32::MAX });
     }
 }
 
@@ -396,13 +413,24 @@ fn joined_units(
         }
         let whole = format!("{}{}", pair[0].latin, pair[1].latin);
         let from = scratch.like.len();
-        let mut add = |id: TokenId| scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });
+        let mut add = |id: TokenId| {
+            scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX })
+        };
         if let Some(id) = index.find_token(&whole, Role::Part, false) {
             add(id);
         }
         let skeleton = names::skeleton(&whole);
         if skeleton.len() >= 3 {
             for &id in index.with_skeleton(&skeleton).iter().take(24) {
+                add(id);
+            }
+        }
+        if pair[0].role == Role::Particle && pair[0].skeleton == "al" && pair[1].skeleton.len() >= 2 {
+            let within = match pair[1].skeleton.strip_prefix('a') {
+                Some(rest) => format!("l{rest}"),
+                None => format!("a{}", pair[1].skeleton),
+            };
+            for &id in index.with_skeleton(&within).iter().take(48) {
                 add(id);
             }
         }
@@ -426,7 +454,7 @@ fn joined_units(
             let skeleton = names::skeleton(&whole);
             if skeleton.len() >= 3 {
                 for &id in index.with_skeleton(&skeleton).iter().take(24) {
-                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });
+                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX });
                 }
             }
         }
@@ -445,6 +473,19 @@ fn joined_units(
         {
             continue;
         }
+        let rest = match token.latin.as_bytes() {
+            [b'a' | b'e', second, third, ..] if second == third => token.latin.get(2..),
+            [b'l', b'a' | b'e' | b'i' | b'o' | b'u', ..] => token.latin.get(1..),
+            _ => None,
+        };
+        if let Some(skeleton) = rest.map(names::skeleton).filter(|s| s.len() >= 3) {
+            let from = scratch.like.len();
+            for &id in index.with_skeleton(&skeleton).iter().take(48) {
+                scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX });
+            }
+            let to = scratch.like.len();
+            units.push((weights.worth(Role::Part, tokens[i].information) * 0.5, from, to));
+        }
         for cut in 3..=token.latin.len() - 2 {
             let (Some(a), Some(b)) = (token.latin.get(..cut), token.latin.get(cut..)) else { continue };
             if let (Some(a), Some(b)) =
@@ -452,7 +493,7 @@ fn joined_units(
             {
                 for id in [a, b] {
                     let from = scratch.like.len();
-                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact });
+                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX });
                     units.push((weights.worth(Role::Part, tokens[i].information) * 0.5, from, from + 1));
                 }
             }

@@ -8,10 +8,10 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::decompose_canonical;
 
-use crate::latin::latin;
+use crate::latin::{latin, skeleton_of};
 use crate::lexicon::{self, lexicon};
 use crate::script::Script;
-use crate::sound::{skeleton, sound};
+use crate::sound::sound;
 
 /// Characters of a name that are looked at.
 pub const MAX_CHARS: usize = 256;
@@ -189,7 +189,7 @@ pub fn analyse(name: &str, kind: Kind) -> Name {
         });
         tokens.push(Token {
             sound: sound(&latin),
-            skeleton: skeleton(&latin),
+            skeleton: skeleton_of(&piece.text, &latin, piece.script),
             text: piece.text.clone(),
             latin,
             groups,
@@ -345,6 +345,15 @@ fn join_acronyms(pieces: Vec<Piece>) -> Vec<Piece> {
 fn push_piece(text: String, script: Script, hyphen_after: bool, pieces: &mut Vec<Piece>) {
     if script == Script::Arabic {
         let letters = text.chars().count();
+        // *Abd al-Jabbar* is often written as one word; *Abdallah* is one.
+        if let Some(rest) = text.strip_prefix("عبدال")
+            && letters >= 8
+        {
+            for (part, hyphen_after) in [("عبد", false), ("ال", true), (rest, hyphen_after)] {
+                pieces.push(Piece { text: part.to_owned(), script, hyphen_after });
+            }
+            return;
+        }
         if let Some(rest) = text.strip_prefix("ال")
             && letters >= 5
         {

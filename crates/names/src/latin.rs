@@ -5,6 +5,7 @@
 //! `any_ascii` after the corrections below.
 
 use crate::script::Script;
+use crate::sound::{skeleton, skeleton_of_letters};
 
 /// The romanised form of a token; empty only when the token holds no letter or digit at all.
 #[must_use]
@@ -22,11 +23,42 @@ pub fn latin(token: &str, script: Script) -> String {
                 push_ascii(c, &mut syllable);
                 out.push_str(&syllable.replace("eo", "o").replace("eu", "u").replace("ae", "e"));
             }
+            // *c* of the romanisation of India is *ch* to everyone else.
+            Script::Indic => {
+                let mut letter = String::new();
+                push_ascii(c, &mut letter);
+                out.push_str(&letter);
+                if letter.starts_with('c') && !letter.starts_with("ch") {
+                    out.insert(out.len() - letter.len() + 1, 'h');
+                }
+            }
             _ => push_ascii(c, &mut out),
         }
         first = false;
     }
     out
+}
+
+/// The consonant skeleton of a token, letter by letter where the script writes no short vowels.
+pub(crate) fn skeleton_of(token: &str, latin: &str, script: Script) -> String {
+    if !matches!(script, Script::Arabic | Script::Hebrew) {
+        return skeleton(latin);
+    }
+    let letters: Vec<String> = token
+        .chars()
+        .enumerate()
+        .map(|(i, c)| {
+            let mut letter = String::new();
+            if script == Script::Arabic {
+                push_arabic(c, i == 0, &mut letter);
+            } else {
+                push_hebrew(c, i == 0, &mut letter);
+            }
+            letter
+        })
+        .collect();
+    let found = skeleton_of_letters(letters.iter().map(String::as_str));
+    if found.is_empty() { skeleton(latin) } else { found }
 }
 
 fn push_ascii(c: char, out: &mut String) {

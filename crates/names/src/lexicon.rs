@@ -22,7 +22,7 @@ const PARTICLES: u32 = 1 << 28;
 
 /// True for the classes of particles that are part of what a person is called: *abd*, *abu*.
 pub(crate) fn tells(particle: u32) -> bool {
-    matches!(particle - PARTICLES, 3 | 4)
+    matches!(particle.wrapping_sub(PARTICLES), 3 | 4)
 }
 
 /// A token in more groups than this says nothing by being in one more.

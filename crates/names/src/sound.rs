@@ -119,6 +119,30 @@ pub fn skeleton(latin: &str) -> String {
     }
 }
 
+/// The consonant skeleton of a word whose script writes no short vowels, from the romanised form of each letter.
+///
+/// Letter by letter, because *s* before *h* is not *sh* there, and two equal letters have a vowel between them.
+pub(crate) fn skeleton_of_letters<'a>(letters: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::new();
+    for (i, letter) in letters.enumerate() {
+        let code = match letter {
+            "" => continue,
+            "w" | "y" if i > 0 => continue,
+            "dh" => "d".to_owned(),
+            other => skeleton(other),
+        };
+        // *Allah* is written with two letters where its Latin form is read as one.
+        let again = code == "l" && out.ends_with('l');
+        if (code != "a" || out.is_empty()) && !again {
+            out.push_str(&code);
+        }
+    }
+    if out.len() > 2 && out.ends_with('h') {
+        out.pop();
+    }
+    out
+}
+
 fn is_vowel(c: u8) -> bool {
     matches!(c, b'a' | b'e' | b'i' | b'o' | b'u')
 }
