@@ -9,15 +9,16 @@
 //!   letter. A digit, which cannot stand there, becomes the letter it looks
 //!   like; where two letters would do (`0`: O, D, Q) neighbouring letters
 //!   decide, and if they hardly do, the result says *ambiguous*.
-//! * *Ambiguity is told.* When another reading satisfies every rule at
-//!   comparable cost ([`MARGIN`]), `ambiguous` is set and the other reading is
-//!   among `alternatives`. `valid && !ambiguous` means: the digits single this
-//!   reading out among those that as few confusions explain.
+//! * *Ambiguity is told.* [`Repair::confidence`] is the share of the reading in
+//!   the weight of all readings that satisfy every rule, the sum running over the
+//!   same lattice as the search. A changed zone is `ambiguous` below [`CLEAR`];
+//!   readings at comparable cost ([`MARGIN`]) are among `alternatives`.
 //!
 //! What check digits cannot see, no search can find: 6 and G, 1 and L, K and
 //! the filler have equal values modulo ten, and names, codes and the optional
 //! data of visas are not covered at all. A zone that obeys every rule as read
-//! is therefore returned as read. Once something *was* wrong, the recogniser is
+//! is therefore returned as read, and is `ambiguous` only where its rivals are
+//! much likelier together ([`RIVALLED`]; a name that is none but for one letter). Once something *was* wrong, the recogniser is
 //! known to err here, and every such character counts as doubt: [`Repair::doubts`]
 //! lists where, so that a caller with the picture looks again, and
 //! [`Correction::certain`] says of each change whether it is touched by doubt.
@@ -28,10 +29,18 @@ use crate::confusion;
 use crate::date::Today;
 use crate::format::{Format, Kind};
 use crate::parse::{Mrz, clean, parse_as};
-use crate::solve::{FILLER, NEVER, Solution, character, index, solve};
+use crate::solve::{Costs, FILLER, NEVER, Solution, character, index, log_weight, solve};
 
 /// Two readings whose costs differ by less are comparable (in nats; the cheapest confusion costs 1.5).
 pub const MARGIN: f32 = 2.05;
+/// How sharply costs separate readings: the factor that makes costs log-likelihoods. Fitted by likelihood on random
+/// halves of the mutated development zones (2.4 in 86 of 100), where it makes the mean confidence equal the rate of right readings.
+const SHARPNESS: f64 = 2.4;
+/// A changed zone is unambiguous from this confidence on. Of 100 random halves, the highest confidence of a wrong reading
+/// in the one (its distance from certainty divided by 1.5, 0.967 to 0.979) let 5 wrong readings of 3,013 through in the other.
+pub const CLEAR: f64 = 0.975;
+/// A zone that obeys every rule as read is ambiguous below this confidence.
+pub const RIVALLED: f64 = 0.3;
 /// Longest line looked at.
 const LONGEST: usize = 60;
 /// Most fillers a line may have lost or gained.
@@ -85,7 +94,7 @@ pub struct Doubt {
 }
 
 /// The outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Repair {
     /// The lines after repair; as read when nothing fits.
     pub lines: Vec<String>,
@@ -93,13 +102,15 @@ pub struct Repair {
     pub valid: bool,
     /// Every change.
     pub corrections: Vec<Correction>,
-    /// Another reading satisfies all rules at comparable cost.
+    /// Another reading that satisfies all rules may well be the right one; see [`CLEAR`].
     pub ambiguous: bool,
+    /// How probable the reading is among all that satisfy the rules, 0 to 1; 0 when the reading does not satisfy them.
+    pub confidence: f64,
     /// The format of the reading.
     pub format: Option<Format>,
     /// Other readings at comparable cost.
     pub alternatives: Vec<Vec<String>>,
-    /// Where the readings at comparable cost differ; empty unless `ambiguous`.
+    /// Where the readings at comparable cost differ; empty unless something was changed or is `ambiguous`.
     pub doubts: Vec<Doubt>,
 }
 
@@ -142,6 +153,7 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
         valid: false,
         corrections: Vec::new(),
         ambiguous: false,
+        confidence: 0.0,
         format: None,
         alternatives: Vec::new(),
         doubts: Vec::new(),
@@ -163,7 +175,16 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
         cost: f32,
         solution: Solution,
         aligned: Vec<Aligned>,
+        /// Which lattice (alignment and length of the number) it comes from.
+        lattice: usize,
     }
+    struct Lattice {
+        cost: f32,
+        format: Format,
+        evidence: Vec<Vec<Costs>>,
+        long: usize,
+    }
+    let mut lattices: Vec<Lattice> = Vec::new();
     let mut found: Vec<Found> = Vec::new();
     for format in Format::ALL {
         let lengths = format.layout().lengths;
@@ -175,6 +196,7 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
             let texts: Vec<Vec<u8>> = aligned.iter().map(|a| a.text.clone()).collect();
             let evidence = confusion::evidence(format, &texts);
             for (long, extra) in long_numbers(format, &texts) {
+                lattices.push(Lattice { cost: base + extra, format, evidence: evidence.clone(), long });
                 for solution in solve(format, &evidence, long) {
                     if solution.cost < NEVER / 2.0 {
                         found.push(Found {
@@ -182,6 +204,7 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
                             cost: base + extra + solution.cost,
                             solution,
                             aligned: aligned.clone(),
+                            lattice: lattices.len() - 1,
                         });
                     }
                 }
@@ -193,6 +216,19 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
     let text = best.solution.text();
     let parsed = parse_as(best.format, &text, today).ok();
     let valid = parsed.as_ref().is_some_and(Mrz::valid);
+    // Lattices whose best reading weighs next to nothing are left out of the sum.
+    let mut summed = vec![false; lattices.len()];
+    let mut weight = 0.0f64;
+    for f in found.iter().take_while(|f| SHARPNESS * f64::from(f.cost - best.cost) < 9.0) {
+        if let (Some(summed), Some(lattice)) = (summed.get_mut(f.lattice), lattices.get(f.lattice))
+            && !std::mem::replace(summed, true)
+            && let Some(log) = log_weight(lattice.format, &lattice.evidence, lattice.long, SHARPNESS)
+        {
+            weight += (log + SHARPNESS * f64::from(best.cost - lattice.cost)).exp();
+        }
+    }
+    // Four digits are more than the model is worth.
+    let confidence = if valid && weight > 0.0 { (1e4 / weight).round().min(1e4) / 1e4 } else { 0.0 };
     let mut alternatives: Vec<Vec<String>> = Vec::new();
     for other in found.iter().skip(1) {
         let lines = other.solution.text();
@@ -220,8 +256,14 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
             }
         }
     }
+    let changed = !corrections.is_empty();
+    let ambiguous = match (valid, changed) {
+        (true, true) => confidence < CLEAR,
+        (true, false) => confidence < RIVALLED,
+        (false, _) => changed && !alternatives.is_empty(),
+    };
     let mut doubts: Vec<Doubt> = Vec::new();
-    if !corrections.is_empty() {
+    if changed || ambiguous {
         for other in &alternatives {
             for (line, (a, b)) in text.iter().zip(other).enumerate() {
                 for (pos, (_, or)) in a.chars().zip(b.chars()).enumerate().filter(|(_, (a, b))| a != b) {
@@ -240,8 +282,16 @@ pub fn repair<S: AsRef<str>>(lines: &[S], today: Today) -> Repair {
     for correction in &mut corrections {
         correction.certain &= !doubts.iter().any(|d| (d.line, d.pos) == (correction.line, correction.pos));
     }
-    let ambiguous = !corrections.is_empty() && (!alternatives.is_empty() || !doubts.is_empty());
-    Repair { doubts, format: Some(best.format), lines: text, valid, corrections, ambiguous, alternatives }
+    Repair {
+        doubts,
+        format: Some(best.format),
+        lines: text,
+        valid,
+        corrections,
+        ambiguous,
+        alternatives,
+        confidence,
+    }
 }
 
 /// Lengths of the part of the document number that may run on into the optional field, with their prices.

@@ -142,39 +142,9 @@ pub(crate) fn solve(format: Format, evidence: &[Vec<Costs>], long: usize) -> Vec
         let mut next: Vec<Vec<(f32, u32, u32)>> = vec![Vec::new(); 110];
         for (state, entries) in layer.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
             for (option, choice) in token.choices.iter().enumerate() {
-                let (mut own, mut composite) = (state / 10, state as u32 % 10);
-                let mut price = choice.cost;
-                for (offset, symbol) in choice.symbols.iter().take(token.len).enumerate() {
-                    let role = roles
-                        .get(token.line)
-                        .and_then(|r| r.get(token.start + offset))
-                        .copied()
-                        .unwrap_or_default();
-                    if let Some(weight) = role.own
-                        && !(own == 10 && *symbol == FILLER)
-                    {
-                        own = ((own as u32 % 10 + weight * worth(*symbol)) % 10) as usize;
-                    }
-                    match role.digit {
-                        Some(Digit::Own { filler_if_empty }) => {
-                            let holds = if own == 10 {
-                                *symbol == 0 || (filler_if_empty && *symbol == FILLER)
-                            } else {
-                                usize::from(*symbol) == own
-                            };
-                            if !holds {
-                                price += FAIL;
-                            }
-                            own = 10;
-                        }
-                        Some(Digit::Composite) if u32::from(*symbol) != composite => price += FAIL,
-                        Some(Digit::Composite) | None => {}
-                    }
-                    if let Some(weight) = role.composite {
-                        composite = (composite + weight * worth(*symbol)) % 10;
-                    }
-                }
-                let Some(target) = next.get_mut(own * 10 + composite as usize) else { continue };
+                let (target, failed) = step(&roles, token, choice, state);
+                let price = choice.cost + failed as f32 * FAIL;
+                let Some(target) = next.get_mut(target) else { continue };
                 for (cost, node) in entries {
                     let entry = (cost + price, *node, option as u32);
                     let place = target.partition_point(|e| e.0 <= entry.0);
@@ -216,6 +186,84 @@ pub(crate) fn solve(format: Format, evidence: &[Vec<Costs>], long: usize) -> Vec
             Solution { cost, loose: loose.clone(), lines }
         })
         .collect()
+}
+
+/// The natural logarithm of the weight of *all* readings that satisfy every check digit, each weighing `e^(-sharpness · cost)`.
+///
+/// The share of one reading in it is how probable that reading is, were `sharpness · cost` the true log-likelihoods;
+/// `None` when no reading satisfies the digits. The sum runs over the same lattice as [`solve`].
+pub(crate) fn log_weight(
+    format: Format,
+    evidence: &[Vec<Costs>],
+    long: usize,
+    sharpness: f64,
+) -> Option<f64> {
+    let layout = format.layout();
+    if evidence.len() != layout.lengths.len()
+        || evidence.iter().zip(layout.lengths).any(|(e, n)| e.len() != *n)
+    {
+        return None;
+    }
+    let roles = roles(format, long)?;
+    let mut layer = [0.0f64; 110];
+    layer[100] = 1.0;
+    let mut log = 0.0f64;
+    for token in tokens(format, evidence, long)? {
+        let least = token.choices.iter().map(|c| c.cost).fold(f32::INFINITY, f32::min);
+        log -= sharpness * f64::from(least);
+        let mut next = [0.0f64; 110];
+        for choice in &token.choices {
+            let share = (-sharpness * f64::from(choice.cost - least)).exp();
+            if share < 1e-9 {
+                continue;
+            }
+            for (state, weight) in layer.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+                let (target, failed) = step(&roles, &token, choice, state);
+                if failed == 0
+                    && let Some(slot) = next.get_mut(target)
+                {
+                    *slot += weight * share;
+                }
+            }
+        }
+        let total: f64 = next.iter().sum();
+        if total <= 0.0 {
+            return None;
+        }
+        log += total.ln();
+        layer = next.map(|w| w / total);
+    }
+    Some(log)
+}
+
+/// Where a choice leads from a state of the sums, and how many check digits it fails.
+fn step(roles: &[Vec<Role>], token: &Token, choice: &Choice, state: usize) -> (usize, u8) {
+    let (mut own, mut composite, mut failed) = (state / 10, state as u32 % 10, 0);
+    let roles = roles.get(token.line).and_then(|r| r.get(token.start..)).unwrap_or_default();
+    for (symbol, role) in choice.symbols.iter().take(token.len).zip(roles) {
+        if let Some(weight) = role.own
+            && !(own == 10 && *symbol == FILLER)
+        {
+            own = ((own as u32 % 10 + weight * worth(*symbol)) % 10) as usize;
+        }
+        match role.digit {
+            Some(Digit::Own { filler_if_empty }) => {
+                let holds = if own == 10 {
+                    *symbol == 0 || (filler_if_empty && *symbol == FILLER)
+                } else {
+                    usize::from(*symbol) == own
+                };
+                failed += u8::from(!holds);
+                own = 10;
+            }
+            Some(Digit::Composite) if u32::from(*symbol) != composite => failed += 1,
+            Some(Digit::Composite) | None => {}
+        }
+        if let Some(weight) = role.composite {
+            composite = (composite + weight * worth(*symbol)) % 10;
+        }
+    }
+    (own * 10 + composite as usize, failed)
 }
 
 fn roles(format: Format, long: usize) -> Option<Vec<Vec<Role>>> {

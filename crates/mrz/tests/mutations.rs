@@ -29,18 +29,17 @@ fn lines(value: &Value) -> Vec<String> {
 #[test]
 fn untouched_zones_stay_untouched_and_most_mutations_are_repaired() {
     let Some(data) = test_data("mrz/synthetic_dev.json") else { return };
-    let (mut certain, mut certain_wrong) = (0, 0);
+    let (mut certain, mut certain_wrong, mut clean, mut clean_ambiguous) = (0, 0, 0, 0);
+    let (mut changed, mut promised) = (0_usize, 0.0);
     let (mut n, mut repaired, mut repaired_sure, mut told, mut silent, mut unseen, mut failed) =
         (0, 0, 0, 0, 0, 0, 0);
     for document in data.as_array().into_iter().flatten() {
         let original = lines(document);
         let whole = repair(&original, TODAY);
         assert_eq!(whole.lines, original, "{}", document["id"]);
-        assert!(
-            whole.valid && whole.corrections.is_empty() && !whole.ambiguous,
-            "{}: {whole:?}",
-            document["id"]
-        );
+        assert!(whole.valid && whole.corrections.is_empty(), "{}: {whole:?}", document["id"]);
+        clean += 1;
+        clean_ambiguous += usize::from(whole.ambiguous);
         for mutation in document["ocr_mutations"].as_array().into_iter().flatten() {
             n += 1;
             let read = lines(mutation);
@@ -49,6 +48,10 @@ fn untouched_zones_stay_untouched_and_most_mutations_are_repaired() {
                 certain += 1;
                 let truth = original.get(c.line).and_then(|l| l.get(c.pos..=c.pos));
                 certain_wrong += usize::from(truth != Some(c.to.as_str()));
+            }
+            if result.valid && !result.corrections.is_empty() {
+                changed += 1;
+                promised += result.confidence;
             }
             if result.lines == original {
                 repaired += 1;
@@ -81,6 +84,15 @@ fn untouched_zones_stay_untouched_and_most_mutations_are_repaired() {
          told ambiguous {told}, told invalid {failed}, left as read because every rule holds {unseen}, wrong and silent {silent}"
     );
     eprintln!("corrections marked certain {certain}, wrong {certain_wrong}");
+    eprintln!(
+        "confidence: {promised:.0} right readings promised of {changed} changed; clean zones {clean}, ambiguous {clean_ambiguous}"
+    );
+    assert!(
+        (promised / changed as f64 - repaired as f64 / changed as f64).abs() < 0.05,
+        "{promised} {repaired} {changed}"
+    );
+    assert!(clean_ambiguous * 100 <= clean, "{clean_ambiguous} of {clean}");
+    assert!(repaired_sure >= 60, "{repaired_sure}");
     assert!(repaired * 100 >= n * 70, "{repaired} of {n}");
     assert_eq!(silent, 0);
     assert!(certain_wrong * 100 <= certain, "{certain_wrong} of {certain}");

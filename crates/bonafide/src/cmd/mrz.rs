@@ -37,6 +37,9 @@ struct Answer {
     valid: bool,
     corrections: Vec<mrz::Correction>,
     ambiguous: bool,
+    /// How probable the reading is among all that satisfy the rules (`repair` only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
     format: Option<mrz::Format>,
     /// The `mrz` object of the API; `null` when the text is no zone.
     fields: Option<mrz::Block>,
@@ -93,6 +96,7 @@ fn answer(line: &str, repair: bool, today: mrz::Today) -> Answer {
             valid: outcome.valid,
             corrections: outcome.corrections,
             ambiguous: outcome.ambiguous,
+            confidence: Some(outcome.confidence),
             format: outcome.format,
             doubts: outcome.doubts,
             alternatives: outcome.alternatives,
@@ -103,6 +107,7 @@ fn answer(line: &str, repair: bool, today: mrz::Today) -> Answer {
         valid: false,
         corrections: Vec::new(),
         ambiguous: false,
+        confidence: None,
         format: None,
         fields: None,
         checks: Vec::new(),
