@@ -148,7 +148,10 @@ impl SignedData {
             return Err(BerError::Value);
         }
         let mut fields = reader.expect(0xA0)?.reader().expect(tag::SEQUENCE)?.reader();
-        fields.expect(tag::INTEGER)?;
+        // RFC 5652 5.1 knows versions 1 to 5
+        if !(1..=5).contains(&fields.expect(tag::INTEGER)?.small_integer()?) {
+            return Err(BerError::Value);
+        }
         fields.expect(tag::SET)?;
         let mut encapsulated = fields.expect(tag::SEQUENCE)?.reader();
         let content_type = encapsulated.expect(tag::OID)?.oid()?;
@@ -210,7 +213,7 @@ impl SignedData {
 
         let named = |certificate: &&Certificate| match &signer.id {
             SignerId::IssuerAndSerial(issuer, serial) => {
-                certificate.serial == *serial && certificate.issuer.matches(issuer)
+                certificate.has_serial(serial) && certificate.issuer.matches(issuer)
             }
             SignerId::KeyId(id) => certificate.subject_key_id.as_ref() == Some(id),
         };

@@ -51,6 +51,25 @@ impl PublicKey {
             .any(|with_null| pkcs1_encode(hash, digest, self.size(), with_null).as_deref() == Some(&opened))
     }
 
+    /// Whether the signature has sound padding under this key, whatever it signs; by chance this happens less than once
+    /// in 2^64 signatures.
+    pub fn opens(&self, algorithm: &crate::key::SignatureAlgorithm, signature: &[u8]) -> bool {
+        use crate::key::Scheme;
+        let Some(opened) = self.open(signature) else { return false };
+        match algorithm.scheme {
+            Scheme::Pkcs1 => {
+                let padding = opened.iter().skip(2).take_while(|b| **b == 0xFF).count();
+                opened.starts_with(&[0, 1]) && padding >= 8 && opened.get(2 + padding) == Some(&0)
+            }
+            Scheme::Pss { mask, salt_size } => {
+                let bits = usize::try_from(self.n.bits()).unwrap_or(0) - 1;
+                let zeros = bits.div_ceil(8).saturating_sub(algorithm.hash.size() + salt_size + 2);
+                zeros >= 8 && pss_open(algorithm.hash, mask, salt_size, &opened, bits).is_some()
+            }
+            Scheme::Ecdsa | Scheme::EcdsaPlain => false,
+        }
+    }
+
     /// RSASSA-PSS (RFC 8017 8.1.2 and 9.1.2).
     pub fn verify_pss(
         &self,
@@ -100,10 +119,22 @@ fn pss_check(
     opened: &[u8],
     bits: usize,
 ) -> Option<()> {
+    let (h, salt) = pss_open(hash, mask, salt_size, opened, bits)?;
+    (digest.len() == hash.size() && hash.digest(&[&[0; 8], digest, &salt].concat()) == h).then_some(())
+}
+
+/// The digest H and the salt, when the padding is sound.
+fn pss_open(
+    hash: Hash,
+    mask: Hash,
+    salt_size: usize,
+    opened: &[u8],
+    bits: usize,
+) -> Option<(Vec<u8>, Vec<u8>)> {
     let size = bits.div_ceil(8);
     let lead = opened.len().checked_sub(size)?;
     let (front, encoded) = opened.split_at(lead);
-    if front.iter().any(|b| *b != 0) || encoded.last() != Some(&0xBC) || digest.len() != hash.size() {
+    if front.iter().any(|b| *b != 0) || encoded.last() != Some(&0xBC) {
         return None;
     }
     let split = size.checked_sub(hash.size() + 1)?;
@@ -119,8 +150,7 @@ fn pss_check(
     if db.get(..one)?.iter().any(|b| *b != 0) || db.get(one) != Some(&1) {
         return None;
     }
-    let salt = db.get(one + 1..)?;
-    (hash.digest(&[&[0; 8], digest, salt].concat()) == h).then_some(())
+    Some((h.to_vec(), db.get(one + 1..)?.to_vec()))
 }
 
 /// The PSS encoding of a digest, for the simulator.

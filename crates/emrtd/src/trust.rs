@@ -101,8 +101,8 @@ pub struct Import {
     pub refused: Vec<String>,
 }
 
-/// How a file's authority was established.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// How a file's authority was established, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Authority {
     /// The list's signer chains to a root the operator gave.
@@ -200,6 +200,9 @@ impl TrustStore {
         let mut listed = Vec::new();
         let mut crls = Vec::new();
         let mut understood = false;
+        // One list that is not accepted stops the import of its file; among the many lists of a directory (LDIF) it is
+        // left out and said.
+        let several = objects.len() > 1;
         for object in objects.into_iter().take(MAX_OBJECTS) {
             if let Ok(certificate) = Certificate::parse(&object) {
                 understood = true;
@@ -210,7 +213,11 @@ impl TrustStore {
             } else if let Ok(signed) = SignedData::parse(&object) {
                 understood = true;
                 if signed.content_type == MASTER_LIST {
-                    listed.extend(self.open_master_list(name, &signed, roots, &mut report)?);
+                    match self.open_master_list(name, &signed, roots, &mut report) {
+                        Ok(certificates) => listed.extend(certificates),
+                        Err(error) if several => report.refused.push(error.to_string()),
+                        Err(error) => return Err(error),
+                    }
                 } else if signed.signers.is_empty() {
                     // a bare bag of certificates (.p7c)
                     certificates.extend(signed.certificates);
@@ -328,7 +335,9 @@ impl TrustStore {
         } else {
             Authority::Operator
         };
-        report.authority = authority;
+        // of several lists the least vouched for speaks for the file
+        report.authority =
+            if report.signers.is_empty() { authority } else { report.authority.max(authority) };
         report.signers.push(signer.subject.to_string());
         report.signed_at = verified.signing_time;
         Ok(certificates)
@@ -442,10 +451,16 @@ impl TrustStore {
                 return Chain::IssuerNotValid;
             }
             if !candidates.is_empty() && path.is_empty() {
+                // A key identifier is a digest of the key where it is long enough for one; shorter ones are counters that
+                // mean something only beside the name.
                 let named_key = candidates.iter().any(|anchor| {
-                    let named = current.authority_key_id.is_some()
-                        && current.authority_key_id == anchor.certificate.subject_key_id;
-                    named && current.issuer.matches(&anchor.certificate.subject)
+                    let issuer = &anchor.certificate;
+                    let named = current
+                        .authority_key_id
+                        .as_ref()
+                        .filter(|id| Some(*id) == issuer.subject_key_id.as_ref());
+                    named.is_some_and(|id| id.len() >= 16 || current.issuer.matches(&issuer.subject))
+                        || current.signature_opens_with(issuer)
                 });
                 outcome = Chain::NoKeyFits { named_key };
             }
@@ -498,7 +513,7 @@ impl TrustStore {
         let revoked = lists
             .iter()
             .flat_map(|crl| &crl.revoked)
-            .find(|(serial, _)| *serial == certificate.serial)
+            .find(|(serial, _)| certificate.has_serial(serial))
             .map(|(_, since)| *since);
         match revoked {
             Some(since) => Revocation::Revoked { since },
@@ -520,6 +535,28 @@ impl TrustStore {
                 .collect::<Vec<_>>()
         };
         (only(self, other), only(other, self))
+    }
+
+    /// Takes over everything another store holds, with its imports.
+    pub fn absorb(&mut self, other: &TrustStore) {
+        let offset = self.imports.len();
+        self.imports.extend(other.imports.iter().cloned());
+        for anchor in &other.anchors {
+            for import in &anchor.imports {
+                let _ = self.add(anchor.certificate.clone(), import + offset, true);
+            }
+        }
+        self.relink();
+        for signer in &other.document_signers {
+            if !self.document_signers.iter().any(|known| known.der == signer.der) {
+                self.document_signers.push(signer.clone());
+            }
+        }
+        for crl in &other.crls {
+            if !self.crls.iter().any(|known| known.der == crl.der) {
+                self.crls.push(crl.clone());
+            }
+        }
     }
 
     /// Whether some anchor carries this name; used to tell an unknown country from an unknown key.
@@ -619,7 +656,9 @@ pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
         }
         return objects;
     }
-    let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() };
+    // Directories hold names in any encoding; what is wanted of them is ASCII.
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{FEFF}');
     let decode = |digits: &str| {
         let digits: String = digits.chars().filter(|c| !c.is_whitespace()).collect();
         base64::engine::general_purpose::STANDARD.decode(digits).ok()
@@ -638,6 +677,10 @@ pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
         }
         return objects;
     }
+    // bare base64, as some portals hand certificates out
+    if let Some(object) = decode(text).filter(|object| object.first() == Some(&0x30)) {
+        return vec![object];
+    }
     // LDIF (RFC 2849): `attribute;binary:: base64`, continued on lines that begin with a space
     let mut value: Option<String> = None;
     for line in text.lines().chain(std::iter::once("")) {
@@ -646,11 +689,11 @@ pub fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
             continue;
         }
         objects.extend(value.take().and_then(|value| decode(&value)));
-        if let Some((attribute, start)) = line.split_once(":: ") {
+        if let Some((attribute, start)) = line.split_once("::") {
             let attribute = attribute.to_ascii_lowercase();
             let wanted = ["certificate", "revocationlist", "masterlist"];
             if wanted.iter().any(|word| attribute.contains(word)) {
-                value = Some(start.to_owned());
+                value = Some(start.trim_start().to_owned());
             }
         }
     }

@@ -222,10 +222,12 @@ pub fn verify(input: &Input<'_>) -> Report {
         }
     };
     report.content_type = Some(signed.content_type.to_string());
+    let mut signer = None;
     match signed.verify(input.trust.document_signers()) {
         Ok(verified) => {
             report.sod_signature = SodSignature::Valid;
             judge_signer(&mut report, &signed, &verified, input);
+            signer = Some(verified.certificate);
         }
         Err(fault) => {
             report.refuse(fault.code(), &fault);
@@ -238,7 +240,7 @@ pub fn verify(input: &Input<'_>) -> Report {
     match signed.content_type.as_str() {
         LDS_SECURITY_OBJECT | EARLY_LDS_SECURITY_OBJECT | ID_DATA => {
             judge_groups(&mut report, &signed, input);
-            judge_country(&mut report, &signed, input);
+            judge_country(&mut report, signer.as_ref(), input);
             judge_chip(&mut report, input);
         }
         SECURITY_OBJECT => {
@@ -323,6 +325,14 @@ fn judge_signer(report: &mut Report, signed: &SignedData, verified: &Verified, i
             );
         }
     }
+    for sha256 in report.chain_certificates.iter().map(|c| c.sha256.clone()).collect::<Vec<_>>() {
+        let Some(anchor) = input.trust.anchor(&sha256) else { continue };
+        if let Revocation::Revoked { since } = input.trust.revocation(&anchor.certificate, input.now) {
+            report.revocation = RevocationStatus::Revoked;
+            report
+                .refuse("issuer_revoked", format_args!("the issuer's certificate is revoked since {since}"));
+        }
+    }
     if !signer.may_sign_documents()
         || signer.extended_key_usage.iter().any(|usage| OTHER_PURPOSES.iter().any(|other| usage == other))
     {
@@ -342,6 +352,13 @@ fn judge_signer(report: &mut Report, signed: &SignedData, verified: &Verified, i
         } else {
             report.warn("signed_outside_validity", why);
         }
+    }
+    // The key's own period is shorter than the certificate's (ICAO 9303-12 table 5): a signature outside it is odd, but
+    // personalisation clocks are not what the issuer vouches for.
+    if let (Some(at), Some((from, until))) = (verified.signing_time, signer.key_usage_period)
+        && (from.is_some_and(|from| at.0 < from.0 - day) || until.is_some_and(|until| at.0 > until.0 + day))
+    {
+        report.warn("signed_outside_key_usage_period", format_args!("signed at {at}"));
     }
     if input.now.is_some_and(|now| now > signer.not_after) {
         report.warn(
@@ -412,10 +429,9 @@ fn trim_padding(file: &[u8]) -> &[u8] {
     crate::ber::announced_length(file).ok().and_then(|length| file.get(..length)).unwrap_or(file)
 }
 
-fn judge_country(report: &mut Report, signed: &SignedData, input: &Input<'_>) {
-    if report.sod_signature != SodSignature::Valid {
-        return;
-    }
+/// The country is that of the certificate whose key verified: others that came along are signed by nobody.
+fn judge_country(report: &mut Report, signer: Option<&Certificate>, input: &Input<'_>) {
+    let Some(signer) = signer else { return };
     let Some(file) = input.data_groups.get(&1) else { return };
     let dg1 = match Dg1::parse(file) {
         Ok(dg1) => dg1,
@@ -424,7 +440,7 @@ fn judge_country(report: &mut Report, signed: &SignedData, input: &Input<'_>) {
             return;
         }
     };
-    let Some(country) = signed.likely_signer().and_then(|signer| signer.issuer.country()) else {
+    let Some(country) = signer.issuer.country() else {
         report.warn("issuer_country_missing", "the signer's issuer names no country");
         return;
     };

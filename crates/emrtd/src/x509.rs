@@ -195,6 +195,22 @@ impl Certificate {
         self.ca != Some(true) && self.key_usage.is_none_or(|bits| bits & 0x8000 != 0)
     }
 
+    /// Whether the serial number is `serial` (value bytes). Issuers encode the same number with and without a leading
+    /// zero (negative serial numbers), so those do not count.
+    pub fn has_serial(&self, serial: &[u8]) -> bool {
+        let bare = |bytes: &[u8]| bytes.iter().copied().skip_while(|b| *b == 0).collect::<Vec<_>>();
+        bare(&self.serial) == bare(serial)
+    }
+
+    /// Whether `issuer`'s RSA key made this signature, over whatever content: its padding is sound under that key. A
+    /// certificate for which that is so, and which does not verify, was changed after signing.
+    pub fn signature_opens_with(&self, issuer: &Certificate) -> bool {
+        match (&issuer.key, &self.algorithm) {
+            (Ok(PublicKey::Rsa(key)), Ok(algorithm)) => key.opens(algorithm, &self.signature),
+            _ => false,
+        }
+    }
+
     /// The serial number in hexadecimal.
     pub fn serial_number(&self) -> String {
         hex::encode(&self.serial)

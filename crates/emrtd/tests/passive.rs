@@ -147,3 +147,75 @@ fn the_specimen_chip_of_2008_matches_but_for_a_group_that_nobody_signed() {
     let report = verify(&input(&sod, &groups, &store));
     assert_eq!(report.reason_codes(), ["issuer_unknown", "dg2_hash_mismatch"]);
 }
+
+/// What a report rests on: of two reports that agree here, neither accepts anything the other does not.
+fn substance(
+    report: &emrtd::Report,
+) -> (BTreeMap<u8, GroupStatus>, Option<String>, Option<Time>, Option<String>) {
+    let certificate = report.certificate_summary.as_ref().map(|c| c.sha256.clone());
+    (report.dg_hashes.clone(), certificate, report.signing_time, report.content_type.clone())
+}
+
+/// CMS leaves some bytes unsigned: versions, the list of digests, parameters that mean nothing, and the name by
+/// which the certificate is looked up. Changing those changes nothing that is believed; everything else is refused.
+#[test]
+fn genuine_objects_with_a_changed_bit_or_end_are_refused_or_say_exactly_the_same() {
+    let (Some(store), Some(folder)) = (store(), data("sod")) else { return };
+    let none = BTreeMap::new();
+    let mut state = 1u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0)
+    };
+    let (mut tried, mut same) = (0, 0);
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("is there").filter_map(|e| e.ok().map(|e| e.path())).collect();
+    files.sort();
+    for path in files {
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let report = verify(&input(&bytes, &none, &store));
+        if report.verdict != Verdict::Genuine {
+            continue;
+        }
+        for _ in 0..60 {
+            let mut changed = bytes.clone();
+            let bit = random() % (changed.len() * 8);
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let other = verify(&input(&changed, &none, &store));
+            tried += 1;
+            if other.verdict == Verdict::Genuine {
+                same += 1;
+                assert_eq!(substance(&other), substance(&report), "{} bit {bit}", path.display());
+            }
+            let cut = random() % bytes.len();
+            let other = verify(&input(bytes.get(..cut).expect("is shorter"), &none, &store));
+            tried += 1;
+            if other.verdict == Verdict::Genuine {
+                // only what follows the object may be missing
+                assert_eq!(substance(&other), substance(&report), "{} cut at {cut}", path.display());
+                assert!(report.warnings.iter().any(|w| w.starts_with("trailing_bytes")));
+            }
+        }
+    }
+    eprintln!("{tried} changed objects: {same} say the same, the rest is refused or untrusted");
+}
+
+#[test]
+fn a_master_list_with_a_changed_bit_is_never_imported_with_other_certificates() {
+    let Some(folder) = data("masterlist") else { return };
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("is there");
+    let root = Certificate::parse(&read("NL_ROOT_CA.cer")).expect("is a certificate");
+    let list = read("NL_ML_2026-07-22.ml");
+    for step in 0..40usize {
+        let mut changed = list.clone();
+        let at = step * (list.len() / 40) + step;
+        changed[at] ^= 1 << (step % 8);
+        let mut store = TrustStore::default();
+        if store.import("NL", &changed, std::slice::from_ref(&root), None).is_ok() {
+            let mut original = TrustStore::default();
+            original.import("NL", &list, std::slice::from_ref(&root), None).expect("imports");
+            let (lost, won) = original.diff(&store);
+            assert!(lost.is_empty() && won.is_empty(), "byte {at}");
+        }
+    }
+}
