@@ -155,11 +155,11 @@ const GLARE: f32 = 0.065;
 
 /// Barcodes of a side, and the AAMVA payload among them.
 ///
-/// The upright page is tried first; where its outline cut the code off, the photo.
+/// The upright page is tried first; where its outline may have cut the code off, the photo.
 pub(crate) fn read_barcodes(
     side: Side,
     page: &Page,
-    photo: &RgbImage,
+    photo: Option<&RgbImage>,
     wanted: bool,
 ) -> (Vec<Barcode>, Option<Aamva>) {
     let look = |image: &RgbImage, budget: f32| {
@@ -167,10 +167,12 @@ pub(crate) fn read_barcodes(
         let view = barcode::GrayView { width: grey.width(), height: grey.height(), pixels: grey.as_raw() };
         barcode::read(view, &barcode::Options { budget_megapixels: budget, ..barcode::Options::default() })
     };
-    let (first, second) = if wanted { (40.0, 60.0) } else { (FEW_MEGAPIXELS, 0.0) };
-    let mut found = look(&page.image, first);
-    if found.is_empty() && second > 0.0 {
-        found = look(photo, second);
+    let mut found = look(&page.image, if wanted { 40.0 } else { FEW_MEGAPIXELS });
+    if found.is_empty()
+        && wanted
+        && let Some(photo) = photo.filter(|_| page.quad.is_some())
+    {
+        found = look(photo, 60.0);
     }
     let aamva = found.iter().find_map(|b| {
         barcode::aamva::looks_like(&b.bytes).then(|| barcode::aamva::parse(&b.bytes).ok()).flatten()

@@ -11,6 +11,7 @@
 mod agree;
 mod checks;
 pub mod dates;
+mod effort;
 mod fields;
 mod fold;
 mod geometry;

@@ -54,6 +54,7 @@ impl Strip {
 pub(crate) fn read_strip(net: &dyn Net, image: &RgbImage, quad: &Quad) -> Result<Strip, RunError> {
     let grey = imaging::grey(&imaging::warp_quad(image, quad, WIDTH, HEIGHT));
     let tensor = Tensor { shape: vec![1, 1, HEIGHT as usize, WIDTH as usize], data: standardise(&grey) };
+    crate::effort::count("mrz-lines", (HEIGHT * WIDTH) as usize);
     let scores = net.run(&[tensor])?.into_iter().next().map(|t| t.data).unwrap_or_default();
     let (text, confidence) = greedy(&scores);
     Ok(Strip { quad: *quad, scores, text, confidence })

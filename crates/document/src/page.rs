@@ -5,6 +5,7 @@ use std::sync::Arc;
 use imaging::{Point, Quad, RgbImage};
 use inference::{Net, RunError};
 
+use crate::effort::both;
 use crate::geometry::{centre, distance, height, point, width};
 use crate::locate;
 use crate::text::Line;
@@ -135,22 +136,20 @@ impl Recogniser {
             }
             Ok(lines)
         };
-        let (left, right) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| job(1));
-            let mine = job(0);
-            (mine, other.join())
-        });
+        let (left, right) = both(|| job(0), || job(1));
         let mut lines = left?;
-        match right {
-            Ok(more) => lines.extend(more?),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        lines.extend(right?);
         lines.sort_by_key(|(i, _)| *i);
         Ok(lines.into_iter().map(|(_, line)| line).filter(|l| !l.glyphs.is_empty()).collect())
     }
 
-    /// Whether the page stands on its head: the longest lines read surer the other way.
-    pub(crate) fn upside_down(&self, image: &RgbImage, boxes: &[Quad]) -> Result<bool, RunError> {
+    /// Whether the page stands on its head (its longest lines read surer the other way), and those lines as they
+    /// stand. It stops asking when the answer is clear.
+    pub(crate) fn upside_down(
+        &self,
+        image: &RgbImage,
+        boxes: &[Quad],
+    ) -> Result<(bool, Vec<Line>), RunError> {
         let mut long: Vec<&Quad> = boxes.iter().filter(|q| width(q) > 2.5 * height(q)).collect();
         long.sort_by(|a, b| {
             // Middling lengths tell most for their cost.
@@ -158,17 +157,29 @@ impl Recogniser {
             cost(a).total_cmp(&cost(b))
         });
         let (mut up, mut down) = (0.0, 0.0);
-        for quad in long.into_iter().take(4) {
+        let mut upright = Vec::new();
+        for (i, quad) in long.into_iter().take(4).enumerate() {
             let turned = crate::geometry::upside_down(quad);
             let both = self.read(image, &[*quad, turned])?;
             for line in both {
                 let sure = line.confidence() * (line.glyphs.len() as f32).sqrt();
-                if distance(line.quad[0], quad[0]) < 1e-3 { up += sure } else { down += sure }
+                if distance(line.quad[0], quad[0]) < 1e-3 {
+                    up += sure;
+                    upright.push(line);
+                } else {
+                    down += sure;
+                }
+            }
+            if i > 0 && (down > CLEAR * up || up > CLEAR * down) {
+                break;
             }
         }
-        Ok(down > 1.1 * up)
+        Ok((down > 1.1 * up, upright))
     }
 }
+
+/// How much surer two lines must read one way than the other for no third to be asked.
+const CLEAR: f32 = 1.4;
 
 /// Share of a box that lies within another.
 pub(crate) fn overlap(inner: &Quad, outer: &Quad) -> f32 {

@@ -9,6 +9,7 @@ use inference::{LoadError, Models, Net, RunError};
 
 use crate::checks::{self, Findings};
 use crate::dates::Order;
+use crate::effort::{Effort, both};
 use crate::fields::{self, Context, Value};
 use crate::fold::fold;
 use crate::mrz_zone::{self, Decoded, Zone};
@@ -125,38 +126,107 @@ impl Reader {
         back: Option<&Picture>,
         options: &Options,
     ) -> Result<Record, ReadError> {
-        let mut timing = BTreeMap::new();
+        let started = Instant::now();
+        let mut effort = Effort::default();
         let photos: Vec<(Side, &RgbImage)> = [(Side::Front, Some(front)), (Side::Back, back)]
             .into_iter()
             .filter_map(|(s, p)| Some((s, &p?.pixels)))
             .collect();
-        let mut sides = Vec::with_capacity(photos.len());
-        for (side, photo) in &photos {
-            let mut reading = self.read_side(*side, photo, false, options, &mut timing)?;
-            if reading.page.touches_frame(photo) && reading.mrz.as_ref().is_none_or(|d| !d.valid) {
-                // An outline along the picture's own edge may have cut the zone off.
-                let again = self.read_side(*side, photo, true, options, &mut timing)?;
-                if again.mrz.is_some() || (reading.mrz.is_none() && again.lines.len() > reading.lines.len()) {
-                    reading = again;
-                }
-            }
-            sides.push(reading);
-        }
+        let sides = self.read_sides(&photos, false, options, &mut effort)?;
         let flattened = sides.iter().any(|s| s.page.quad.is_some());
-        let started = Instant::now();
-        let record = match self.assemble(sides, options, &mut timing) {
+        let record = match self.assemble(sides, options, &mut effort) {
             Err(ReadError::NotADocument) if flattened => {
                 // The outlines may have been something else than the document.
-                let mut sides = Vec::with_capacity(photos.len());
-                for (side, photo) in &photos {
-                    sides.push(self.read_side(*side, photo, true, options, &mut timing)?);
-                }
-                self.assemble(sides, options, &mut timing)
+                let sides = self.read_sides(&photos, true, options, &mut effort)?;
+                self.assemble(sides, options, &mut effort)
             }
             other => other,
         }?;
-        *timing.entry("fields").or_default() += ms(started);
-        Ok(Record { timing_ms: timing, ..record })
+        let round = |stages: BTreeMap<&'static str, f64>| {
+            stages.into_iter().map(|(stage, ms)| (stage, (ms * 10.0).round() / 10.0)).collect()
+        };
+        effort.wall_ms.insert("total", started.elapsed().as_secs_f64() * 1e3);
+        Ok(Record {
+            timing_ms: round(effort.wall_ms),
+            cpu_ms: round(effort.cpu_ms),
+            net_pixels: effort.net_pixels,
+            ..record
+        })
+    }
+
+    /// Reads the sides side by side, then looks for barcodes where they can matter.
+    fn read_sides(
+        &self,
+        photos: &[(Side, &RgbImage)],
+        whole: bool,
+        options: &Options,
+        effort: &mut Effort,
+    ) -> Result<Vec<SideReading>, ReadError> {
+        let read = |(side, photo): (Side, &RgbImage)| {
+            let mut effort = Effort::default();
+            let reading = self.read_side_well(side, photo, whole, options, &mut effort);
+            (reading, effort)
+        };
+        let done = match *photos {
+            [front, back] => {
+                let (front, back) = both(|| read(front), || read(back));
+                vec![front, back]
+            }
+            _ => photos.iter().copied().map(read).collect(),
+        };
+        let mut sides = Vec::with_capacity(done.len());
+        for (reading, spent) in done {
+            effort.add(&spent);
+            sides.push(reading?);
+        }
+        effort.stage("barcode", || self.read_codes(&mut sides, photos));
+        Ok(sides)
+    }
+
+    /// Barcodes of all sides. Where a zone or a template without barcodes names the document, a code adds little and
+    /// gets a quick look; else the back is searched patiently (that is where licences carry theirs), then the front.
+    fn read_codes(&self, sides: &mut [SideReading], photos: &[(Side, &RgbImage)]) {
+        let named = sides.iter().any(|s| s.mrz.as_ref().is_some_and(|d| d.valid)) || {
+            let catalogue = self.catalogue();
+            catalogue.by_anchors(&folded_lines(sides)).is_some_and(|(t, _)| {
+                [&t.sides.front, &t.sides.back].iter().all(|side| side.barcode.is_none())
+            })
+        };
+        let look = |s: &SideReading, wanted: bool| {
+            let photo = photos.iter().find(|(side, _)| *side == s.side).map(|(_, photo)| *photo);
+            checks::read_barcodes(s.side, &s.page, photo, wanted)
+        };
+        let found = match &*sides {
+            [front, back] => {
+                let (a, b) = both(|| look(front, false), || look(back, !named));
+                let a = if named || !a.0.is_empty() || !b.0.is_empty() { a } else { look(front, true) };
+                vec![a, b]
+            }
+            _ => sides.iter().map(|s| look(s, !named)).collect(),
+        };
+        for (side, (barcodes, aamva)) in sides.iter_mut().zip(found) {
+            side.barcodes = barcodes;
+            side.aamva = aamva;
+        }
+    }
+
+    fn read_side_well(
+        &self,
+        side: Side,
+        photo: &RgbImage,
+        whole: bool,
+        options: &Options,
+        effort: &mut Effort,
+    ) -> Result<SideReading, ReadError> {
+        let reading = self.read_side(side, photo, whole, options, effort)?;
+        if !whole && reading.page.touches_frame(photo) && reading.mrz.as_ref().is_none_or(|d| !d.valid) {
+            // An outline along the picture's own edge may have cut the zone off.
+            let again = self.read_side(side, photo, true, options, effort)?;
+            if again.mrz.is_some() || (reading.mrz.is_none() && again.lines.len() > reading.lines.len()) {
+                return Ok(again);
+            }
+        }
+        Ok(reading)
     }
 
     fn read_side(
@@ -165,58 +235,70 @@ impl Reader {
         photo: &RgbImage,
         whole: bool,
         options: &Options,
-        timing: &mut BTreeMap<&'static str, f64>,
+        effort: &mut Effort,
     ) -> Result<SideReading, ReadError> {
-        let mut stage =
-            |name: &'static str, started: Instant| *timing.entry(name).or_default() += ms(started);
-        let started = Instant::now();
-        let mut page =
-            if whole { Page::whole(photo) } else { Page::flatten(photo, self.corners.as_deref())? };
-        stage("outline", started);
+        let mut page = effort.stage("outline", || {
+            if whole { Ok(Page::whole(photo)) } else { Page::flatten(photo, self.corners.as_deref()) }
+        })?;
+        effort.stage("text_detection", || {
+            page.find_text(self.detector.as_ref(), DETECT_SIDE)?;
+            if page.quad.is_some() && page.boxes.len() < 3 {
+                // The outline was something else (a table, a window): take the photo as it is.
+                let mut whole = Page::whole(photo);
+                whole.find_text(self.detector.as_ref(), DETECT_SIDE)?;
+                if whole.boxes.len() > page.boxes.len() {
+                    page = whole;
+                }
+            }
+            Ok::<(), RunError>(())
+        })?;
+        let mut mrz = effort.stage("mrz", || self.read_mrz(&mut page, options.today))?;
+        let lines =
+            effort.stage("text_recognition", || self.read_text(&mut page, &mut mrz, options.today))?;
+        let (quality, chroma, fringes) = effort.stage("pixels", || {
+            (checks::quality(&page), pixel::chroma(&page.image), pixel::colour_fringes(photo))
+        });
+        Ok(SideReading {
+            side,
+            page,
+            lines,
+            mrz,
+            barcodes: Vec::new(),
+            aamva: None,
+            quality,
+            chroma,
+            fringes,
+        })
+    }
 
-        let started = Instant::now();
-        page.find_text(self.detector.as_ref(), DETECT_SIDE)?;
-        if page.quad.is_some() && page.boxes.len() < 3 {
-            // The outline was something else (a table, a window): take the photo as it is.
-            let mut whole = Page::whole(photo);
-            whole.find_text(self.detector.as_ref(), DETECT_SIDE)?;
-            if whole.boxes.len() > page.boxes.len() {
-                page = whole;
+    /// The printed lines outside the zone; a page without one may turn out to stand on its head.
+    fn read_text(
+        &self,
+        page: &mut Page,
+        mrz: &mut Option<Decoded>,
+        today: jiff::civil::Date,
+    ) -> Result<Vec<Line>, ReadError> {
+        let outside = |page: &Page, mrz: &Option<Decoded>| -> Vec<Quad> {
+            let zone: Vec<Quad> = mrz.iter().flat_map(|d| d.strips.iter().map(|s| s.quad)).collect();
+            page.reading_boxes().into_iter().filter(|b| zone.iter().all(|z| overlap(b, z) < 0.5)).collect()
+        };
+        let mut lines = Vec::new();
+        if mrz.is_none() {
+            let (upside_down, read) = self.recogniser.upside_down(&page.image, &outside(page, mrz))?;
+            if upside_down {
+                page.turn(2);
+                // A zone may still be found now that the bottom is the bottom.
+                *mrz = self.scan(page, today)?;
+            } else {
+                lines = read;
             }
         }
-        stage("text_detection", started);
-
-        let started = Instant::now();
-        let mut mrz = self.read_mrz(&mut page, options.today)?;
-        stage("mrz", started);
-
-        let started = Instant::now();
-        let zone: Vec<Quad> = mrz.iter().flat_map(|d| d.strips.iter().map(|s| s.quad)).collect();
         let boxes: Vec<Quad> =
-            page.reading_boxes().into_iter().filter(|b| zone.iter().all(|z| overlap(b, z) < 0.5)).collect();
-        if mrz.is_none() && self.recogniser.upside_down(&page.image, &boxes)? {
-            page.turn(2);
-            // A zone may still be found now that the bottom is the bottom.
-            mrz = self.scan(&page, options.today)?;
-        }
-        let zone: Vec<Quad> = mrz.iter().flat_map(|d| d.strips.iter().map(|s| s.quad)).collect();
-        let boxes: Vec<Quad> =
-            page.reading_boxes().into_iter().filter(|b| zone.iter().all(|z| overlap(b, z) < 0.5)).collect();
-        let mut lines = self.recogniser.read(&page.image, &boxes)?;
+            outside(page, mrz).into_iter().filter(|b| lines.iter().all(|line| line.quad != *b)).collect();
+        lines.extend(self.recogniser.read(&page.image, &boxes)?);
         lines.retain(|l| l.confidence() > 0.4);
         sort_lines(&mut lines);
-        stage("text_recognition", started);
-
-        let started = Instant::now();
-        let (barcodes, aamva) = checks::read_barcodes(side, &page, photo, mrz.is_none());
-        stage("barcode", started);
-
-        let started = Instant::now();
-        let quality = checks::quality(&page);
-        let chroma = pixel::chroma(&page.image);
-        let fringes = pixel::colour_fringes(photo);
-        stage("pixels", started);
-        Ok(SideReading { side, page, lines, mrz, barcodes, aamva, quality, chroma, fringes })
+        Ok(lines)
     }
 
     /// Finds the zone, turns the page by it, and reads it as well as the ladder of retries allows.
@@ -299,16 +381,10 @@ impl Reader {
         &self,
         mut sides: Vec<SideReading>,
         options: &Options,
-        timing: &mut BTreeMap<&'static str, f64>,
+        effort: &mut Effort,
     ) -> Result<Record, ReadError> {
         let catalogue = self.catalogue();
-        let folded: Vec<(TemplateSide, String)> = sides
-            .iter()
-            .flat_map(|s| {
-                let side = if s.side == Side::Front { TemplateSide::Front } else { TemplateSide::Back };
-                s.lines.iter().map(move |l| (side, fold(&l.text())))
-            })
-            .collect();
+        let folded = folded_lines(&sides);
         let texts: Vec<String> = folded.iter().map(|(_, t)| t.clone()).collect();
         let decoded = sides
             .iter()
@@ -375,18 +451,17 @@ impl Reader {
             return Err(ReadError::NotADocument);
         }
 
-        let started = Instant::now();
-        let portrait = sides.iter().find_map(|s| {
-            let [x0, y0, x1, y1] = options.portrait_finder?(&s.page.image)?;
-            let (w, h) = (x1 - x0, y1 - y0);
-            // The finder boxes the face; the portrait is the face with head and shoulders.
-            let x = (x0 - 0.45 * w).max(0.0) as u32;
-            let y = (y0 - 0.55 * h).max(0.0) as u32;
-            Some(imaging::crop(&s.page.image, x, y, (1.9 * w) as u32, (2.1 * h) as u32))
-        });
-        if options.portrait_finder.is_some() {
-            *timing.entry("portrait").or_default() += ms(started);
-        }
+        let find = || {
+            sides.iter().find_map(|s| {
+                let [x0, y0, x1, y1] = options.portrait_finder?(&s.page.image)?;
+                let (w, h) = (x1 - x0, y1 - y0);
+                // The finder boxes the face; the portrait is the face with head and shoulders.
+                let x = (x0 - 0.45 * w).max(0.0) as u32;
+                let y = (y0 - 0.55 * h).max(0.0) as u32;
+                Some(imaging::crop(&s.page.image, x, y, (1.9 * w) as u32, (2.1 * h) as u32))
+            })
+        };
+        let portrait = options.portrait_finder.and_then(|_| effort.stage("portrait", find));
 
         let findings = Findings {
             identified_by,
@@ -417,6 +492,8 @@ impl Reader {
             quality: sides.iter().map(|s| (s.side, s.quality.clone())).collect(),
             signals,
             timing_ms: BTreeMap::new(),
+            cpu_ms: BTreeMap::new(),
+            net_pixels: BTreeMap::new(),
             text: sides.iter().flat_map(|s| s.lines.iter().map(|l| (s.side, l.text()))).collect(),
             sides: sides
                 .into_iter()
@@ -436,8 +513,15 @@ fn take_better(best: &mut Option<Decoded>, new: Option<Decoded>) {
     }
 }
 
-fn ms(started: Instant) -> f64 {
-    (started.elapsed().as_secs_f64() * 1e4).round() / 10.0
+/// Every printed line as templates match it, with its side.
+fn folded_lines(sides: &[SideReading]) -> Vec<(TemplateSide, String)> {
+    sides
+        .iter()
+        .flat_map(|s| {
+            let side = if s.side == Side::Front { TemplateSide::Front } else { TemplateSide::Back };
+            s.lines.iter().map(move |l| (side, fold(&l.text())))
+        })
+        .collect()
 }
 
 /// The region of a value on its page.

@@ -157,8 +157,12 @@ pub struct Record {
     pub quality: BTreeMap<Side, Quality>,
     /// What the checks saw.
     pub signals: Vec<Signal>,
-    /// Milliseconds by stage, wall clock.
+    /// Milliseconds by stage, wall clock; stages of two sides overlap, `total` is the whole reading.
     pub timing_ms: BTreeMap<&'static str, f64>,
+    /// Milliseconds by stage, processor time of the threads that did the work.
+    pub cpu_ms: BTreeMap<&'static str, f64>,
+    /// Pixels given to each net: what the reading had to compute, whatever the machine.
+    pub net_pixels: BTreeMap<&'static str, f64>,
     /// Every printed line read, by side, top to bottom; for reviewers and for extra fields. Not serialised.
     #[serde(skip)]
     pub text: Vec<(Side, String)>,

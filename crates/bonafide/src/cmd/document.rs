@@ -1,7 +1,9 @@
 //! `bonafide document read` — reads identity documents from pictures on this machine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 
@@ -53,14 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut files = Vec::new();
         pictures(dir, &mut files)?;
         files.sort();
-        for file in files {
-            let name = file.strip_prefix(dir).unwrap_or(&file).to_string_lossy().into_owned();
-            let value = match read(&reader, &file, None, &options) {
-                Ok(record) => line(&name, &record)?,
-                Err(error) => failure(&name, &error),
-            };
-            super::print_json(&value)?;
-        }
+        read_all(&reader, dir, &files, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(front) = front else { anyhow::bail!("name a picture or --batch DIR") };
@@ -76,6 +71,49 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads files on every core, one each, and prints their lines in the order of the files.
+fn read_all(
+    reader: &document::Reader,
+    dir: &Path,
+    files: &[PathBuf],
+    options: &document::Options,
+) -> anyhow::Result<()> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).min(files.len().max(1));
+    let next = AtomicUsize::new(0);
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(file) = files.get(at) else { return };
+                    let name = file.strip_prefix(dir).unwrap_or(file).to_string_lossy().into_owned();
+                    let value = match read(reader, file, None, options) {
+                        Ok(record) => line(&name, &record),
+                        Err(error) => Ok(failure(&name, &error)),
+                    };
+                    // Nobody listens any more once printing failed.
+                    if send.send((at, value)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let mut waiting = BTreeMap::new();
+        let mut printed = 0;
+        for (at, value) in receive {
+            waiting.insert(at, value);
+            while let Some(value) = waiting.remove(&printed) {
+                super::print_json(&value?)?;
+                printed += 1;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The reader on the installed models, with an operator's templates beside the built-in ones.

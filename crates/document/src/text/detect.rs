@@ -28,6 +28,7 @@ pub(crate) fn detect(net: &dyn Net, image: &RgbImage, long_side: u32) -> Result<
     let (tw, th) = (fit(w), fit(h));
     let small = imaging::resize(image, tw, th);
     let plane = (tw * th) as usize;
+    crate::effort::count("ppocr-v6-det", plane);
     let mut data = vec![0.0f32; 3 * plane];
     // BGR order and ImageNet statistics, as the weights were trained.
     const MEAN: [f32; 3] = [0.485, 0.456, 0.406];

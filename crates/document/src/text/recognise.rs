@@ -54,6 +54,7 @@ fn prepare(image: &RgbImage, quad: &Quad) -> Tensor {
     let crop = imaging::warp_quad(image, quad, used, HEIGHT);
     let padded = used.div_ceil(WIDTH_STEP).max(2) * WIDTH_STEP;
     let plane = (padded * HEIGHT) as usize;
+    crate::effort::count("ppocr-v6-rec", plane);
     let mut data = vec![0.0f32; 3 * plane];
     for (x, y, pixel) in crop.enumerate_pixels() {
         let at = (y * padded + x) as usize;
