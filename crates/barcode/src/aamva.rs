@@ -194,7 +194,7 @@ pub fn looks_like(bytes: &[u8]) -> bool {
 }
 
 fn contains(bytes: &[u8], what: &[u8]) -> bool {
-    bytes.windows(what.len()).any(|window| window == what)
+    bytes.windows(what.len()).any(|window| window.eq_ignore_ascii_case(what))
 }
 
 /// Reads a payload.
@@ -211,6 +211,7 @@ pub fn parse(bytes: &[u8]) -> Result<Aamva, AamvaError> {
         Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
     };
     let mut out = Aamva::default();
+    let text = respelled(text, &mut out.warnings);
     let body = header(&text, &mut out);
     let raw = elements(body, &out.header, &mut out.warnings);
     let person =
@@ -220,6 +221,37 @@ pub fn parse(bytes: &[u8]) -> Result<Aamva, AamvaError> {
     }
     fill(&mut out, &raw, &text);
     Ok(out)
+}
+
+/// Undoes what programs between the reader and us do to a payload: control characters written out, all letters made small.
+fn respelled(text: String, warnings: &mut Vec<Warning>) -> String {
+    const WRITTEN: [(&str, [&str; 4]); 4] = [
+        ("\n", ["\\n", "\\x0A", "<LF>", "[LF]"]),
+        ("\r", ["\\r", "\\x0D", "<CR>", "[CR]"]),
+        ("\u{1e}", ["\\x1E", "\\u001E", "<RS>", "[RS]"]),
+        ("\u{1d}", ["\\x1D", "\\u001D", "<GS>", "[GS]"]),
+    ];
+    let mut text = text;
+    if !text.trim_end().contains(['\n', '\r', '\u{1e}'])
+        && (0..4).any(|form| {
+            WRITTEN.iter().take(2).any(|(_, forms)| forms.get(form).is_some_and(|f| text.contains(f)))
+        })
+    {
+        for (control, forms) in WRITTEN {
+            for form in forms {
+                text = text.replace(form, control).replace(&form.to_lowercase(), control);
+            }
+        }
+        warn(warnings, "control_characters_written_out", "separators stand as text");
+    }
+    let ids = |text: &str| {
+        ["DAQ", "DBA", "DBB", "DCS", "DAA", "DAG", "DAJ"].iter().filter(|id| text.contains(**id)).count()
+    };
+    if ids(&text) < 2 && ids(&text.to_ascii_uppercase()) >= 4 {
+        text = text.to_ascii_uppercase();
+        warn(warnings, "lower_case", "all letters are small");
+    }
+    text
 }
 
 fn warn(warnings: &mut Vec<Warning>, code: &'static str, detail: impl Into<String>) {
@@ -701,6 +733,21 @@ mod tests {
         assert_eq!(licence.address.postal_code.as_deref(), Some("95818"));
         assert_eq!(licence.header.issuer.as_deref(), Some("California"));
         assert_eq!(licence.elements.get("ZCA").map(String::as_str), Some("BRN"));
+    }
+
+    #[test]
+    fn what_programs_do_to_a_payload_is_undone() {
+        let good = parse(GOOD.as_bytes()).expect("a licence");
+        let written = GOOD.replace('\n', "\\n").replace('\r', "\\r").replace('\u{1e}', "\\x1e");
+        let marked = GOOD.replace('\n', "<LF>").replace('\r', "<CR>").replace('\u{1e}', "<RS>");
+        for text in [written, marked, GOOD.to_ascii_lowercase(), GOOD.replace('\n', "\r\n")] {
+            let read = parse(text.as_bytes()).expect("a licence");
+            assert_eq!(read.birth_date, good.birth_date, "{text}");
+            assert_eq!(read.expiry_date, good.expiry_date, "{text}");
+            assert_eq!(read.document_number, good.document_number, "{text}");
+            assert_eq!((&read.family_name, read.sex), (&good.family_name, good.sex), "{text}");
+        }
+        assert!(looks_like(GOOD.to_ascii_lowercase().as_bytes()));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Reads barcodes out of a grey picture: a bounded ladder of attempts, from the cheap to the patient.
 //!
-//! 1. the whole picture as it is; 2. every region that looks like bars, brought upright; 3. the whole picture at other
-//!    scales; 4. the same regions turned by some degrees. A picture without bars ends after the third. It stops at the first rung that reads something, unless asked for all.
+//! 1. the whole picture at a moderate size; 2. every region that looks like bars, brought upright, and every box that
+//!    looks like a matrix code; 3. the whole picture at other scales; 4. the regions of bars turned by some degrees.
+//!    Where [`crate::locate`] finds neither bars nor a matrix, a second look at half the size ends it. It stops at the first rung that
+//!    reads something, unless asked for all.
 
-use crate::locate::{Region, regions};
+use crate::locate::{Region, find};
 use crate::pixels::{Corner, Gray, GrayView, Square};
 use rxing::common::{GlobalHistogramBinarizer, HybridBinarizer};
 use rxing::{
@@ -69,7 +71,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             formats: NAMES.iter().map(|(format, _)| *format).collect(),
-            budget_megapixels: 60.0,
+            budget_megapixels: 24.0,
             all: false,
         }
     }
@@ -112,6 +114,8 @@ pub fn read_document_back(view: GrayView<'_>) -> Option<Barcode> {
 
 /// Pictures are looked at with at most this many pixels on the long side.
 const LONG_SIDE: f32 = 2400.0;
+/// The whole picture is read with at most this many pixels on the long side: smaller codes are for the located regions.
+const WHOLE_SIDE: f32 = 1600.0;
 
 struct Ladder<'a> {
     budget: f32,
@@ -128,53 +132,92 @@ impl Ladder<'_> {
         let long = original.width.max(original.height) as f32;
         let shrink = (LONG_SIDE / long).min(1.0);
         let picture = if shrink < 1.0 { original.scaled(shrink) } else { original.clone() };
-        let whole = |x: f32, y: f32| (x / shrink, y / shrink);
-        self.attempt(&picture, "whole", &whole, &self.options.formats.clone());
-        if self.done() {
+        let wanted = |kinds: &[Format]| -> Vec<Format> {
+            self.options.formats.iter().copied().filter(|format| kinds.contains(format)).collect()
+        };
+        let matrix = wanted(&[Format::Qr, Format::DataMatrix, Format::Aztec]);
+        let linear = wanted(&[Format::Code128, Format::Code39, Format::Itf, Format::Ean13]);
+        let stacked = wanted(&[Format::Pdf417]);
+        // Linear codes have a weak check or none: they are read only where bars are seen.
+        let safe: Vec<Format> = stacked.iter().chain(&matrix).copied().collect();
+        let bars: Vec<Format> = stacked.iter().chain(&linear).copied().collect();
+
+        let k = (WHOLE_SIDE / picture.width.max(picture.height) as f32).min(1.0);
+        let whole = if k < 1.0 { picture.scaled(k) } else { picture.clone() };
+        let back = |x: f32, y: f32| (x / (k * shrink), y / (k * shrink));
+        if self.look(&whole, "whole", &back, &safe, Threshold::Local) {
             return;
         }
-        let bars: Vec<Format> = self
-            .options
-            .formats
-            .iter()
-            .copied()
-            .filter(|format| !matches!(format, Format::Qr | Format::DataMatrix | Format::Aztec))
-            .collect();
-        let spots = if bars.is_empty() { Vec::new() } else { regions(&picture, 4) };
-        for spot in &spots {
-            self.upright(&picture, spot, &bars, shrink);
-            if self.done() {
+        let mut spots = find(&picture, 6);
+        if bars.is_empty() {
+            spots.bars.clear();
+        }
+        if matrix.is_empty() {
+            spots.matrices.clear();
+        }
+        if spots.bars.is_empty() && spots.matrices.is_empty() {
+            let half = whole.scaled(0.5).stretched();
+            let k = k * shrink * 0.5;
+            self.look(&half, "scaled", &|x, y| (x / k, y / k), &safe, Threshold::Local);
+            return;
+        }
+        for spot in &spots.bars {
+            if self.upright(&picture, spot, &bars, shrink) {
                 return;
             }
         }
+        for area in &spots.matrices {
+            if self.boxed(&picture, area, &matrix, shrink) {
+                return;
+            }
+        }
+        if self.look(&whole, "whole", &back, &self.options.formats.clone(), Threshold::Global) {
+            return;
+        }
         for factor in [0.5, 2.0] {
-            let side = picture.width.max(picture.height) as f32 * factor;
+            let side = whole.width.max(whole.height) as f32 * factor;
             if side <= LONG_SIDE * 1.5 && side > 60.0 {
-                let scaled = picture.scaled(factor).stretched();
-                let k = shrink * factor;
-                self.attempt(&scaled, "scaled", &|x, y| (x / k, y / k), &self.options.formats.clone());
-                if self.done() {
+                let scaled = whole.scaled(factor).stretched();
+                let k = k * shrink * factor;
+                if self.attempt(&scaled, "scaled", &|x, y| (x / k, y / k), &safe) {
                     return;
                 }
             }
         }
-        for spot in spots.iter().take(2) {
-            // Linear codes have a weak check or none: so many looks would find one that is not there.
-            let stacked: Vec<Format> =
-                bars.iter().copied().filter(|format| *format == Format::Pdf417).collect();
-            if stacked.is_empty() {
-                return;
-            }
-            self.tilted(&picture, spot, &stacked, shrink);
-            if self.done() {
+        if stacked.is_empty() {
+            return;
+        }
+        // So many looks would find a linear code that is not there.
+        for spot in spots.bars.iter().take(2) {
+            if self.tilted(&picture, spot, &stacked, shrink) {
                 return;
             }
         }
     }
 
+    /// Cuts out a box that looks like a matrix code and tries it at several scales.
+    fn boxed(&mut self, picture: &Gray, area: &[usize; 4], formats: &[Format], shrink: f32) -> bool {
+        let [left, top, right, bottom] = *area;
+        let room = ((right - left).max(bottom - top) / 6).max(12);
+        let (x0, y0) = (left.saturating_sub(room), top.saturating_sub(room));
+        let part = picture.cropped(x0, y0, right + room, bottom + room);
+        for scale in [1.0_f32, 2.0, 3.0, 0.5] {
+            let side = part.width.max(part.height) as f32 * scale;
+            if !(24.0..=LONG_SIDE).contains(&side) {
+                continue;
+            }
+            let sized = if scale == 1.0 { part.stretched() } else { part.scaled(scale).stretched() };
+            let back = |x: f32, y: f32| ((x / scale + x0 as f32) / shrink, (y / scale + y0 as f32) / shrink);
+            if self.attempt(&sized, "boxed", &back, formats) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Cuts a region out with room around it and tries it turned by its own tilt and some degrees more or less: for
     /// regions whose borders were not found well enough to warp by.
-    fn tilted(&mut self, picture: &Gray, region: &Region, formats: &[Format], shrink: f32) {
+    fn tilted(&mut self, picture: &Gray, region: &Region, formats: &[Format], shrink: f32) -> bool {
         let fold = |of: fn(&Corner) -> f32, start: f32, pick: fn(f32, f32) -> f32| {
             region.quad.iter().map(of).fold(start, pick)
         };
@@ -185,7 +228,7 @@ impl Ladder<'_> {
         let part =
             picture.cropped(x0, y0, (right + room).max(0.0) as usize, (bottom + room).max(0.0) as usize);
         if part.width < 40 || part.height < 12 {
-            return;
+            return false;
         }
         let [a, b, _, _] = region.quad;
         let own = (b.y - a.y).atan2(b.x - a.x);
@@ -200,21 +243,21 @@ impl Ladder<'_> {
                     let (x, y) = turn.back(x, y);
                     ((x / scale + x0 as f32) / shrink, (y / scale + y0 as f32) / shrink)
                 };
-                self.attempt(&turned.stretched(), "tilted", &back, formats);
-                if self.done() {
-                    return;
+                if self.attempt(&turned.stretched(), "tilted", &back, formats) {
+                    return true;
                 }
             }
         }
+        false
     }
 
     /// Warps a region upright and tries it at several scales and sharpnesses.
-    fn upright(&mut self, picture: &Gray, region: &Region, formats: &[Format], shrink: f32) {
+    fn upright(&mut self, picture: &Gray, region: &Region, formats: &[Format], shrink: f32) -> bool {
         let [a, b, c, d] = region.quad;
         let side = |p: Corner, q: Corner| (p.x - q.x).hypot(p.y - q.y);
         let width = side(a, b).max(side(d, c));
         let height = side(a, d).max(side(b, c));
-        let Some(map) = Square::onto(&region.quad) else { return };
+        let Some(map) = Square::onto(&region.quad) else { return false };
         for (scale, polish) in
             [(1.0_f32, 0.0_f32), (2.0, 0.0), (2.0, 1.5), (3.0, 0.0), (3.0, 3.0), (1.5, 0.0)]
         {
@@ -232,43 +275,61 @@ impl Ladder<'_> {
                 let (x, y) = place(x, y);
                 (x / shrink, y / shrink)
             };
-            self.attempt(&patch, "upright", &back, formats);
-            if self.done() {
-                return;
+            if self.attempt(&patch, "upright", &back, formats) {
+                return true;
             }
         }
+        false
     }
 
-    /// One look with the decoder library.
+    /// A look with each way to tell dark from light; whether the search is over.
     fn attempt(
         &mut self,
         picture: &Gray,
         rung: &'static str,
         back: &dyn Fn(f32, f32) -> (f32, f32),
         formats: &[Format],
-    ) {
-        for simple in [false, true] {
-            self.budget -= (picture.width * picture.height) as f32;
-            for result in decode(picture, formats, simple) {
-                let Some(barcode) = barcode(&result, rung, back) else { continue };
-                if !self
-                    .found
-                    .iter()
-                    .any(|known| known.format == barcode.format && known.bytes == barcode.bytes)
-                {
-                    self.found.push(barcode);
-                }
-            }
-            if self.done() {
-                return;
+    ) -> bool {
+        self.look(picture, rung, back, formats, Threshold::Local)
+            || self.look(picture, rung, back, formats, Threshold::Global)
+    }
+
+    /// One look with the decoder library; whether the search is over.
+    fn look(
+        &mut self,
+        picture: &Gray,
+        rung: &'static str,
+        back: &dyn Fn(f32, f32) -> (f32, f32),
+        formats: &[Format],
+        threshold: Threshold,
+    ) -> bool {
+        if self.done() || formats.is_empty() {
+            return self.done();
+        }
+        self.budget -= (picture.width * picture.height) as f32;
+        for result in decode(picture, formats, threshold) {
+            let Some(barcode) = barcode(&result, rung, back) else { continue };
+            if !self.found.iter().any(|known| known.format == barcode.format && known.bytes == barcode.bytes)
+            {
+                self.found.push(barcode);
             }
         }
+        self.done()
     }
+}
+
+/// How dark is told from light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Threshold {
+    /// By the neighbourhood.
+    Local,
+    /// By the histogram of the line or picture.
+    Global,
 }
 
 /// Asks the library. It is a translation of Java code that indexes and unwraps on what the picture shows, so a panic
 /// in it is contained here and counts as "nothing read"; nothing of ours is shared with it.
-fn decode(picture: &Gray, formats: &[Format], simple: bool) -> Vec<RXingResult> {
+fn decode(picture: &Gray, formats: &[Format], threshold: Threshold) -> Vec<RXingResult> {
     let (width, height) = (picture.width as u32, picture.height as u32);
     if width < 8 || height < 8 {
         return Vec::new();
@@ -285,7 +346,7 @@ fn decode(picture: &Gray, formats: &[Format], simple: bool) -> Vec<RXingResult> 
     let outcome = quietly(|| {
         let source = Luma8LuminanceSource::new(picture.pixels.clone(), width, height).ok()?;
         let mut reader = MultiFormatReader::default();
-        if simple {
+        if threshold == Threshold::Global {
             reader
                 .decode_with_hints(&mut BinaryBitmap::new(GlobalHistogramBinarizer::new(source)), &hints)
                 .ok()

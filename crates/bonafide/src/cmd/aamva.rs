@@ -1,6 +1,5 @@
 //! `bonafide aamva parse` — reads the payload of a North American licence.
 
-use anyhow::Context as _;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -24,15 +23,20 @@ enum Action {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<std::process::ExitCode> {
     let Action::Parse { files, json } = &args.action;
+    let mut failed = false;
     for file in files {
-        let bytes = if file.as_os_str() == "-" {
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)?;
-            bytes
-        } else {
-            fs_err::read(file)?
+        // One unreadable payload does not keep the others from being read.
+        let licence = match read(file) {
+            Ok(licence) => licence,
+            Err(error) => {
+                failed = true;
+                if *json && files.len() > 1 {
+                    super::print_json(&serde_json::json!({ "file": file, "error": format!("{error:#}") }))?;
+                }
+                eprintln!("bonafide: {}: {error:#}", file.display());
+                continue;
+            }
         };
-        let licence = barcode::aamva::parse(&bytes).with_context(|| file.display().to_string())?;
         if *json {
             let mut value = serde_json::to_value(&licence)?;
             if let (Some(map), true) = (value.as_object_mut(), files.len() > 1) {
@@ -45,5 +49,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<std::process::ExitCode> {
             }
         }
     }
-    Ok(std::process::ExitCode::SUCCESS)
+    Ok(if failed { std::process::ExitCode::FAILURE } else { std::process::ExitCode::SUCCESS })
+}
+
+fn read(file: &std::path::Path) -> anyhow::Result<barcode::aamva::Aamva> {
+    let bytes = if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)?;
+        bytes
+    } else {
+        fs_err::read(file)?
+    };
+    Ok(barcode::aamva::parse(&bytes)?)
 }

@@ -18,14 +18,17 @@ enum Action {
         /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
+        /// Millions of pixels that the attempts on one picture may look at together; more finds more and takes longer.
+        #[arg(long, value_name = "MEGAPIXELS", default_value_t = barcode::Options::default().budget_megapixels)]
+        budget: f32,
     },
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<std::process::ExitCode> {
-    let Action::Read { files, json } = &args.action;
+    let Action::Read { files, json, budget } = &args.action;
     let mut failed = false;
     for file in files {
-        match read(file) {
+        match read(file, *budget) {
             Ok(barcodes) if *json => {
                 super::print_json(&serde_json::json!({ "file": file, "barcodes": barcodes }))?;
             }
@@ -53,12 +56,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<std::process::ExitCode> {
     Ok(if failed { std::process::ExitCode::FAILURE } else { std::process::ExitCode::SUCCESS })
 }
 
-fn read(file: &std::path::Path) -> anyhow::Result<Vec<serde_json::Value>> {
+fn read(file: &std::path::Path, budget_megapixels: f32) -> anyhow::Result<Vec<serde_json::Value>> {
     use base64::Engine as _;
     let picture = imaging::decode(&fs_err::read(file)?, &imaging::Limits::default())?;
     let grey = imaging::grey(&picture.pixels);
     let view = barcode::GrayView { width: grey.width(), height: grey.height(), pixels: grey.as_raw() };
-    let options = barcode::Options { all: false, ..barcode::Options::default() };
+    let options = barcode::Options { budget_megapixels, ..barcode::Options::default() };
     Ok(barcode::read(view, &options)
         .iter()
         .map(|barcode| {
