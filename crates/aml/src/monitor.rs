@@ -28,6 +28,9 @@ const MAX_NAMES: usize = 64;
 /// Customers one name of an entry may point to; more than this share a name too common to say anything.
 const MAX_AFFECTED: usize = 40;
 
+/// Raw name score from which a customer is screened against a changed entry.
+const NET: f32 = ALERT_AT * 0.9;
+
 /// Collects customers for their index.
 #[derive(Default)]
 pub struct CustomerBuilder {
@@ -121,9 +124,9 @@ impl Customers {
             }
             let prepared = Prepared::new(Some(&self.index), name);
             for found in
-                search(&self.index, &prepared, entity.schema, &profile.weights, MAX_AFFECTED, scratch)
+                search(&self.index, &prepared, entity.schema, &profile.weights, MAX_AFFECTED, NET, scratch)
             {
-                if found.alignment.raw >= ALERT_AT * 0.9 {
+                if found.alignment.raw >= NET {
                     numbers.insert(found.entity);
                 }
             }
@@ -261,19 +264,20 @@ pub fn alerts(
     profile: &Profile,
     hits: &dyn Hits,
 ) -> Vec<Alert> {
-    let mut scratch = Scratch::default();
+    let (mut of_customers, mut of_lists) = (Scratch::remembering(), Scratch::remembering());
+    let numbers = screener.index().numbers_of(&changes.iter().map(|(c, _)| c.key.as_str()).collect());
     let mut out = Vec::new();
     for (change, entity) in changes.iter().filter(|(c, _)| c.material) {
         let fingerprint = hex::encode(entity.fingerprint());
         let before = hits.people(&change.key);
         let mut still: HashSet<String> = HashSet::new();
         if change.kind != ChangeKind::Removed {
-            for number in customers.affected(entity, profile, &mut scratch) {
+            for number in customers.affected(entity, profile, &mut of_customers) {
                 let Some((person, query)) = customers.customer(number) else { continue };
-                let Some(hit) = screener.rank(&query, profile).into_iter().find(|h| h.key == change.key)
-                else {
-                    continue;
-                };
+                let hit = numbers
+                    .get(&change.key)
+                    .and_then(|&entry| screener.rank_entry(entry, &query, profile, &mut of_lists));
+                let Some(hit) = hit else { continue };
                 still.insert(person.clone());
                 let known = hits.known(&person, &change.key);
                 let (kind, reopens) = match &known {

@@ -24,6 +24,13 @@ pub struct Weighed<'a> {
     pub consonant_information: f32,
 }
 
+impl Weighed<'_> {
+    /// True for a token that tells names apart on its own.
+    pub(crate) fn tells(&self) -> bool {
+        matches!(self.view.role, Role::Part | Role::Word | Role::Number) && !self.view.opens()
+    }
+}
+
 /// The weights of the matcher. `crates/aml/data/README.md` says how they were fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Weights {
@@ -121,7 +128,7 @@ impl Weights {
     }
 
     /// What a token left over counts before the weight of its side.
-    fn cost(&self, token: &Weighed<'_>) -> f32 {
+    pub(crate) fn cost(&self, token: &Weighed<'_>) -> f32 {
         const COMMON: f32 = 6.5;
         self.worth(
             token.view.role,
@@ -266,14 +273,7 @@ pub fn align(
         + weights.contradiction * extra_query.min(extra_listed);
     let mut ratio = won / (won + against);
     let parts = |side: &[Weighed<'_>], used: u64, taken: bool| {
-        let matters = |t: &Weighed<'_>| {
-            matches!(t.view.role, Role::Part | Role::Word | Role::Number) && !t.view.opens()
-        };
-        side.iter()
-            .enumerate()
-            .take(32)
-            .filter(|(i, t)| matters(t) && (used & (1 << i) != 0) == taken)
-            .count()
+        side.iter().enumerate().take(32).filter(|(i, t)| t.tells() && (used & (1 << i) != 0) == taken).count()
     };
     if parts(query, used_q, true) == 1 && parts(query, used_q, false) > 0 {
         ratio *= weights.lonely;

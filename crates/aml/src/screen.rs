@@ -18,7 +18,7 @@ use crate::lists::{ListVersion, Manifest};
 use crate::model::{CountryLink, Entity, Identifier, NameKind, Schema};
 use crate::profile::{Method, Profile};
 use crate::score::{Alignment, Pairing, Room, Weights, align};
-use crate::search::{Found, Prepared, Scratch, search};
+use crate::search::{Found, Prepared, Scratch, search, weigh_names};
 use crate::{didit, ofac};
 
 /// Version of the matcher: results are comparable and can be replayed only within one.
@@ -192,7 +192,7 @@ impl Screener {
     pub fn raw(&self, name: &str, schema: Schema, weights: &Weights, limit: usize) -> Vec<(u32, f32)> {
         self.scratch(|scratch| {
             let prepared = Prepared::new(Some(&self.index), analyse(name, schema.kind()));
-            search(&self.index, &prepared, schema, weights, limit, scratch)
+            search(&self.index, &prepared, schema, weights, limit, NAME_BAR, scratch)
                 .into_iter()
                 .map(|f| (f.entity, f.alignment.raw))
                 .collect()
@@ -227,18 +227,64 @@ impl Screener {
         self.scratch(|scratch| self.ranked(query, profile, scratch))
     }
 
+    /// What [`Self::rank`] would say of one entry, whatever else is listed; `number` is the entry's in the index.
+    pub(crate) fn rank_entry(
+        &self,
+        number: u32,
+        query: &Query,
+        profile: &Profile,
+        scratch: &mut Scratch,
+    ) -> Option<Ranked> {
+        let facts = self.index.facts(number);
+        let mut best: Option<Ranked> = None;
+        let mut keep = |ranked: Option<Ranked>| {
+            if let Some(r) = ranked
+                && best.as_ref().is_none_or(|b| r.score > b.score)
+            {
+                best = Some(r);
+            }
+        };
+        for own in query.names.iter().take(MAX_QUERY_NAMES) {
+            let prepared = Prepared::new(Some(&self.index), analyse(own, query.schema.kind()));
+            let names = self.index.names_of(number).filter(|&n| query.schema.can_be(self.index.schema_of(n)));
+            let Some(found) = weigh_names(&self.index, &prepared, names, &profile.weights, scratch) else {
+                continue;
+            };
+            let alignment = aligned(&prepared, &self.index, found.name, &found.pairings);
+            let matched = Matched {
+                number,
+                key: self.index.key(number),
+                name: self.index.name_text(found.name),
+                kind: self.index.kind_of(found.name),
+                pair: PairScore::of(&found.alignment),
+            };
+            keep(judge(query, own, profile, &facts, matched, alignment));
+        }
+        let shared = |i: &Identifier| self.index.with_identifier(&i.normal()).contains(&number);
+        if !profile.name_only && query.identifiers.iter().take(16).any(shared) {
+            let name = self.index.caption(number);
+            let own = query.names.first().map_or("", String::as_str);
+            let pair = compare_pair(own, name, query.schema, &profile.weights);
+            let matched =
+                Matched { number, key: self.index.key(number), name, kind: NameKind::Primary, pair };
+            keep(judge(query, own, profile, &facts, matched, Vec::new()));
+        }
+        best
+    }
+
     fn ranked(&self, query: &Query, profile: &Profile, scratch: &mut Scratch) -> Vec<Ranked> {
         let mut best: Vec<(usize, Found)> = Vec::new();
         let mut prepared: Vec<Prepared> = Vec::new();
         // Evidence other than the name may lift a name from further down.
         let name_alone = profile.name_only
             || (query.births.is_empty() && query.countries.is_empty() && query.gender.is_empty());
+        let bar = if name_alone && profile.method == Method::Default { NAME_BAR } else { REST_BAR };
         let most = profile.limit.clamp(1, 500);
         let most = if profile.topics.is_empty() { most } else { most * 4 };
         let wanted = if name_alone && profile.method == Method::Default { most } else { most.max(30) };
         for (which, name) in query.names.iter().take(MAX_QUERY_NAMES).enumerate() {
             let own = Prepared::new(Some(&self.index), analyse(name, query.schema.kind()));
-            for found in search(&self.index, &own, query.schema, &profile.weights, wanted, scratch) {
+            for found in search(&self.index, &own, query.schema, &profile.weights, wanted, bar, scratch) {
                 match best.iter_mut().find(|c| c.1.entity == found.entity) {
                     Some(known) if known.1.alignment.raw >= found.alignment.raw => {}
                     Some(known) => *known = (which, found),
@@ -288,6 +334,11 @@ impl Screener {
         ranked
     }
 }
+
+/// Raw name score below which a name alone scores under 5 of 100 and need not be found.
+const NAME_BAR: f32 = 0.25;
+/// The same where dates, countries and numbers may lift a name.
+const REST_BAR: f32 = 0.05;
 
 /// What the index says of a candidate.
 struct Matched<'a> {

@@ -3,6 +3,8 @@
 //! Bounded whatever the query: at most [`MAX_LIKE`] vocabulary tokens per query
 //! token, [`POSTING_BUDGET`] names visited, [`FULL`] names aligned.
 
+use std::collections::HashMap;
+
 use names::{Agreement, Name, Role, Token, compare};
 
 use crate::index::{Index, NameId, TokenId, both_trigrams};
@@ -21,6 +23,8 @@ const POSTING_BUDGET: usize = 1_500_000;
 const SHORTLIST: usize = 192;
 /// Names aligned in full.
 const FULL: usize = 40;
+/// Tokens whose likes are remembered.
+const MAX_REMEMBERED: usize = 20_000;
 
 /// What a query token may be answered by.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +55,19 @@ pub(crate) struct Scratch {
     seen: Vec<u32>,
     round: u32,
     like: Vec<Like>,
+    /// What each token of the lists brings to the query.
+    brings: Vec<f32>,
     room: Room,
     found: Vec<Found>,
+    /// What tokens were found to be like, where the caller asks for the same tokens again and again.
+    remembered: Option<HashMap<u64, Vec<Like>>>,
+}
+
+impl Scratch {
+    /// Working memory that remembers what tokens are like; for many searches of one index.
+    pub(crate) fn remembering() -> Self {
+        Self { remembered: Some(HashMap::new()), ..Self::default() }
+    }
 }
 
 /// A query name with its tokens weighed against this index.
@@ -92,13 +107,15 @@ impl Prepared {
     }
 }
 
-/// Finds and weighs; the best name of each entity, best first, at most `limit`.
+/// Finds and weighs; the best name of each entity, best first, at most `limit`. Names that cannot reach the raw score
+/// `bar` need not be found.
 pub(crate) fn search(
     index: &Index,
     query: &Prepared,
     schema: Schema,
     weights: &Weights,
     limit: usize,
+    bar: f32,
     scratch: &mut Scratch,
 ) -> Vec<Found> {
     let tokens = query.weighed();
@@ -106,34 +123,36 @@ pub(crate) fn search(
         return Vec::new();
     }
     scratch.sums.resize(index.names(), 0.0);
-    scratch.counts.resize(index.tokens(), 0);
-    scratch.seen.resize(index.tokens(), 0);
-    scratch.like.clear();
-
     let total: f32 = tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
-    let mut units: Vec<(f32, usize, usize)> = Vec::with_capacity(tokens.len() * 2);
-    for (i, token) in query.name.tokens.iter().enumerate() {
-        let from = scratch.like.len();
-        like(index, token, u8::try_from(i).unwrap_or(u8::MAX), scratch);
-        units.push((weights.worth(token.role, tokens[i].information), from, scratch.like.len()));
-    }
+    let mut units = likes(index, query, &tokens, weights, scratch);
     let single = scratch.like.len();
     joined_units(index, query, &tokens, weights, scratch, &mut units);
+    let mut rest = Rest::of(&tokens, weights, units.len() - tokens.len());
+    for (token, _) in tokens.iter().zip(&units).filter(|(_, u)| u.1 == u.2) {
+        rest.took(token, weights);
+    }
     // Rare first: once what is left cannot lift an unseen name over the bar, it is only looked up, not scanned.
     units.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let mut left: f32 = units.iter().map(|u| u.0).sum::<f32>().min(total);
     let mut budget = POSTING_BUDGET;
-    let mut skipped = false;
+    let mut skipped = 0.0;
     for &(worth, from, to) in &units {
         let postings: usize = scratch.like[from..to].iter().map(|l| index.names_with(l.token).len()).sum();
         // A part the query says twice must be counted in the listed name, not added twice.
         let again = scratch.like[from..to].first().is_some_and(|l| repeated(query, l.query));
         let skip = again
+            || rest.best(weights) < bar
             || !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
         left -= worth;
         if skip {
-            skipped = true;
+            skipped += worth;
             continue;
+        }
+        if from >= single {
+            rest.joined -= 1;
+        } else if let Some(t) = scratch.like[from..to].first().and_then(|l| tokens.get(usize::from(l.query)))
+        {
+            rest.took(t, weights);
         }
         for l in from..to {
             let Like { token, agreement, query: q, crowd } = scratch.like[l];
@@ -155,7 +174,7 @@ pub(crate) fn search(
     }
     scratch.like.truncate(single);
     scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
-    shortlist(index, schema, weights, skipped, &tokens, scratch);
+    shortlist(index, schema, weights, bar, skipped, &tokens, scratch);
     weigh(index, &tokens, weights, scratch);
     for &name in &scratch.touched {
         if let Some(sum) = scratch.sums.get_mut(name as usize) {
@@ -171,6 +190,90 @@ pub(crate) fn search(
     found
 }
 
+/// Collects what each query token is like: worth and place in `scratch.like` of each.
+fn likes(
+    index: &Index,
+    query: &Prepared,
+    tokens: &[Weighed<'_>],
+    weights: &Weights,
+    scratch: &mut Scratch,
+) -> Vec<(f32, usize, usize)> {
+    scratch.counts.resize(index.tokens(), 0);
+    scratch.seen.resize(index.tokens(), 0);
+    scratch.like.clear();
+    let mut units: Vec<(f32, usize, usize)> = Vec::with_capacity(tokens.len() * 2);
+    for (i, token) in query.name.tokens.iter().enumerate() {
+        let from = scratch.like.len();
+        like(index, token, u8::try_from(i).unwrap_or(u8::MAX), scratch);
+        units.push((weights.worth(token.role, tokens[i].information), from, scratch.like.len()));
+    }
+    units
+}
+
+/// The best of some listed names for a query, without looking for them: what [`search`] would say of them.
+pub(crate) fn weigh_names(
+    index: &Index,
+    query: &Prepared,
+    names: impl Iterator<Item = NameId>,
+    weights: &Weights,
+    scratch: &mut Scratch,
+) -> Option<Found> {
+    let tokens = query.weighed();
+    let _ = likes(index, query, &tokens, weights, scratch);
+    scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
+    let Scratch { like, room, .. } = scratch;
+    let mut best: Option<Found> = None;
+    for name in names {
+        let alignment = align_name(index, name, &tokens, weights, like, room);
+        if alignment.raw > best.as_ref().map_or(0.0, |b| b.alignment.raw) {
+            let entity = index.entity_of(name);
+            best = Some(Found { name, entity, alignment, pairings: room.pairings.clone() });
+        }
+    }
+    best
+}
+
+/// What the tokens not yet looked for could still bring to a name that has none of those looked for.
+struct Rest {
+    won: f32,
+    parts: usize,
+    missed: f32,
+    missed_parts: usize,
+    joined: usize,
+}
+
+impl Rest {
+    fn of(tokens: &[Weighed<'_>], weights: &Weights, joined: usize) -> Self {
+        Self {
+            won: tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum(),
+            parts: tokens.iter().filter(|t| t.tells()).count(),
+            missed: 0.0,
+            missed_parts: 0,
+            joined,
+        }
+    }
+
+    fn took(&mut self, token: &Weighed<'_>, weights: &Weights) {
+        self.won -= weights.worth(token.view.role, token.information);
+        self.missed += weights.cost(token);
+        if token.tells() {
+            self.parts -= 1;
+            self.missed_parts += 1;
+        }
+    }
+
+    /// The highest raw score such a name can have.
+    fn best(&self, weights: &Weights) -> f32 {
+        if self.joined > 0 {
+            return 1.0;
+        }
+        let won = self.won.max(0.0);
+        let lonely = if self.parts <= 1 && self.missed_parts > 0 { weights.lonely } else { 1.0 };
+        let against = weights.extra_query * self.missed;
+        lonely * won / (won + against).max(1e-6) * (won / (won + weights.half_substance))
+    }
+}
+
 fn repeated(query: &Prepared, at: u8) -> bool {
     let tokens = &query.name.tokens;
     let at = usize::from(at);
@@ -182,34 +285,44 @@ fn shortlist(
     index: &Index,
     schema: Schema,
     weights: &Weights,
-    skipped: bool,
+    bar: f32,
+    skipped: f32,
     tokens: &[Weighed<'_>],
     scratch: &mut Scratch,
 ) {
-    let Scratch { sums, touched, found, like, .. } = scratch;
+    let Scratch { sums, touched, found, like, brings, .. } = scratch;
     found.clear();
-    let wide = if skipped { SHORTLIST * 8 } else { SHORTLIST };
-    let sum_of = |name: NameId| sums.get(name as usize).copied().unwrap_or_default();
-    let mut ranked: Vec<(f32, NameId)> =
-        touched.iter().filter(|&&n| schema.can_be(index.schema_of(n))).map(|&n| (sum_of(n), n)).collect();
+    let reach = Reach { bar, total: tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum() };
+    let wide = if skipped > 0.0 { SHORTLIST * 8 } else { SHORTLIST };
+    let mut ranked: Vec<(f32, NameId)> = Vec::with_capacity(touched.len().min(1 << 16));
+    for &name in touched.iter() {
+        let sum = sums.get(name as usize).copied().unwrap_or_default();
+        let worth = index.worth_of(name);
+        if reach.within(sum + skipped, worth, weights) && schema.can_be(index.schema_of(name)) {
+            ranked.push((sum - 0.1 * (worth - sum).max(0.0), name));
+        }
+    }
     cut(&mut ranked, wide);
-    for (sum, name) in &mut ranked {
-        let mut whole = 0.0;
-        let mut more = 0.0;
-        for &id in index.tokens_of(*name).iter().take(32) {
-            let (role, information) = index.weight(id);
-            whole += weights.worth(role, information);
-            if skipped {
-                let at = like.partition_point(|l| l.token < id);
-                if let Some(l) = like.get(at).filter(|l| l.token == id)
-                    && let Some(q) = tokens.get(usize::from(l.query))
-                {
-                    more += weights.value(q, &index.token(id), l.agreement, l.crowd).0;
-                }
+    if skipped > 0.0 {
+        brings.resize(index.tokens(), 0.0);
+        for l in like.iter() {
+            if let (Some(brings), Some(q)) =
+                (brings.get_mut(l.token as usize), tokens.get(usize::from(l.query)))
+            {
+                *brings = brings.max(weights.value(q, &index.token(l.token), l.agreement, l.crowd).0);
             }
         }
-        let sum_now = sum.max(more);
-        *sum = sum_now - 0.1 * (whole - sum_now).max(0.0);
+    }
+    for (rank, name) in ranked.iter_mut().filter(|_| skipped > 0.0) {
+        let bring = |&id: &TokenId| brings.get(id as usize).copied().unwrap_or_default();
+        let more: f32 = index.tokens_of(*name).iter().take(32).map(bring).sum();
+        let sum = sums.get(*name as usize).copied().unwrap_or_default().max(more);
+        *rank = sum - 0.1 * (index.worth_of(*name) - sum).max(0.0);
+    }
+    for l in like.iter().filter(|_| skipped > 0.0) {
+        if let Some(brings) = brings.get_mut(l.token as usize) {
+            *brings = 0.0;
+        }
     }
     cut(&mut ranked, FULL);
     found.extend(ranked.iter().map(|&(_, name)| Found {
@@ -218,6 +331,25 @@ fn shortlist(
         alignment: Alignment::default(),
         pairings: Vec::new(),
     }));
+}
+
+/// Tells whether a name that wins so much of the query can still reach the bar.
+struct Reach {
+    bar: f32,
+    total: f32,
+}
+
+impl Reach {
+    /// Leftovers are charged less than [`align`] charges them: what looks left over may agree in part.
+    fn within(&self, won: f32, worth: f32, weights: &Weights) -> bool {
+        const SURE: f32 = 0.7;
+        let won = won.min(self.total);
+        let (own, listed) = (self.total - won, (worth - won).max(0.0));
+        let both = own.min(listed);
+        let against =
+            SURE * (both + weights.extra_query * (own - both) + weights.extra_listed * (listed - both));
+        won * won >= self.bar * (won + against) * (won + weights.half_substance)
+    }
 }
 
 /// Keeps the `most` highest; ties by the lower number so that a result can be replayed.
@@ -283,6 +415,20 @@ fn best(scratch: &mut Scratch, limit: usize) -> Vec<Found> {
 
 /// Collects the vocabulary tokens that are like one query token.
 fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
+    let start = scratch.like.len();
+    let key = names::hash(&token.text) ^ token.role as u64;
+    if let Some(known) = scratch.remembered.as_ref().and_then(|r| r.get(&key)) {
+        scratch.like.extend(known.iter().map(|l| Like { query, ..*l }));
+        return;
+    }
+    collect(index, token, query, scratch);
+    let Scratch { like, remembered, .. } = scratch;
+    if let Some(remembered) = remembered.as_mut().filter(|r| r.len() < MAX_REMEMBERED) {
+        remembered.insert(key, like[start..].to_vec());
+    }
+}
+
+fn collect(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
     scratch.round = scratch.round.wrapping_add(1);
     if scratch.round == 0 {
         scratch.seen.fill(0);

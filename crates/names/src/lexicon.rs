@@ -31,6 +31,8 @@ const MAX_GROUPS: usize = 12;
 /// The tables in the shape they are looked up.
 pub(crate) struct Lexicon {
     keys: Vec<u64>,
+    /// Where the keys with these first 16 bits start.
+    starts: Vec<u32>,
     groups: Vec<u32>,
     sizes: Vec<u16>,
     population: HashMap<u64, f32>,
@@ -86,7 +88,9 @@ impl Lexicon {
         drop(parts);
         pairs.sort_unstable();
         pairs.dedup();
-        let (keys, groups) = pairs.into_iter().unzip();
+        let (keys, groups): (Vec<u64>, Vec<u32>) = pairs.into_iter().unzip();
+        let first = |bits: u64| keys.partition_point(|&k| k >> 48 < bits);
+        let starts = (0..=1u64 << 16).map(|bits| u32::try_from(first(bits)).unwrap_or(u32::MAX)).collect();
 
         let mut population = HashMap::new();
         for line in unpack(include_bytes!("../data/population.z")).lines() {
@@ -118,6 +122,7 @@ impl Lexicon {
 
         let mut this = Self {
             keys,
+            starts,
             groups,
             sizes,
             population,
@@ -180,8 +185,9 @@ impl Lexicon {
     pub(crate) fn groups_of(&self, text: &str, latin: &str, script: Script) -> Vec<u32> {
         let mut found = Vec::new();
         let key = if script == Script::Latin { hash(latin) } else { hash(text) };
-        let start = self.keys.partition_point(|&k| k < key);
-        for (k, group) in self.keys.iter().zip(&self.groups).skip(start) {
+        let start = self.starts.get((key >> 48) as usize).map_or(0, |&s| s as usize);
+        let rows = self.keys.iter().zip(&self.groups).skip(start).skip_while(|(k, _)| **k < key);
+        for (k, group) in rows {
             if *k != key || found.len() >= MAX_GROUPS {
                 break;
             }

@@ -9,6 +9,7 @@ use names::{Role, analyse};
 use super::{MAGIC, SECTIONS, Section, TRIGRAMS, both_trigrams, token_key};
 use crate::facts::Facts;
 use crate::model::Entity;
+use crate::score::Weights;
 
 /// Entities of the population that a list's own counts are smoothed with.
 const SMOOTHING: f32 = 2_000.0;
@@ -178,6 +179,17 @@ impl Builder {
             })
             .collect();
         skeletons.sort_unstable();
+        let weights = Weights::default();
+        let name_worth: Vec<u8> = (0..self.name_entity.len())
+            .map(|name| {
+                let range = self.name_token_start[name] as usize..self.name_token_start[name + 1] as usize;
+                let worth = self.name_tokens[range].iter().map(|&t| {
+                    let role = Role::from_code(self.flags[t as usize] & 0x0f);
+                    weights.worth(role, information[t as usize])
+                });
+                worth.sum::<f32>() as u8
+            })
+            .collect();
 
         let mut groups: Vec<(u32, u32)> = Vec::new();
         for i in 0..tokens {
@@ -287,6 +299,7 @@ impl Builder {
         let values: Vec<u32> = self.identifiers.iter().map(|s| s.1).collect();
         sections.push((Section::IdentifierKeys, bytemuck::cast_slice(&keys).to_vec()));
         sections.push((Section::IdentifierEntities, words(&values)));
+        sections.push((Section::NameWorth, name_worth));
 
         let mut out = std::io::BufWriter::with_capacity(1 << 20, fs_err::File::create(path)?);
         out.write_all(MAGIC)?;

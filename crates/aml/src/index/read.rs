@@ -1,5 +1,6 @@
 //! Opens an index file and looks things up in it.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -248,6 +249,11 @@ impl Index {
         Schema::from_code(self.bytes(Section::NameFlags).get(name as usize).copied().unwrap_or(6) & 0x0f)
     }
 
+    /// Information of a name by the default weights, rounded down.
+    pub(crate) fn worth_of(&self, name: NameId) -> f32 {
+        f32::from(self.bytes(Section::NameWorth).get(name as usize).copied().unwrap_or(0))
+    }
+
     pub(crate) fn kind_of(&self, name: NameId) -> NameKind {
         match self.bytes(Section::NameFlags).get(name as usize).copied().unwrap_or(0) >> 4 {
             0 => NameKind::Primary,
@@ -265,6 +271,23 @@ impl Index {
     #[must_use]
     pub fn key(&self, number: u32) -> &str {
         self.text(Section::Keys, Section::KeyStart, number as usize)
+    }
+
+    /// The names of an entity.
+    pub(crate) fn names_of(&self, number: u32) -> std::ops::Range<NameId> {
+        let starts = self.words(Section::EntityNames);
+        match (starts.get(number as usize), starts.get(number as usize + 1)) {
+            (Some(&first), Some(&end)) => first..end,
+            _ => 0..0,
+        }
+    }
+
+    /// Numbers of the entities of these keys.
+    pub(crate) fn numbers_of(&self, keys: &HashSet<&str>) -> HashMap<String, u32> {
+        (0..u32::try_from(self.entities()).unwrap_or(u32::MAX))
+            .filter(|&n| keys.contains(self.key(n)))
+            .map(|n| (self.key(n).to_owned(), n))
+            .collect()
     }
 
     /// The first name of an entity, or empty.
