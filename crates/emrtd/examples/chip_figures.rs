@@ -47,6 +47,24 @@ fn measure(mut call: impl FnMut()) -> f64 {
     median(rounds.collect())
 }
 
+/// Every certificate whose signature is not its own, with whose it is: the links, and those that no certificate of the
+/// lists made.
+fn exceptions(store: &TrustStore) -> Vec<Value> {
+    store
+        .anchors()
+        .iter()
+        .filter(|anchor| anchor.standing != Standing::SelfSigned)
+        .map(|anchor| {
+            let summary = anchor.certificate.summary();
+            json!({
+                "standing": anchor.standing, "subject": summary.subject, "issuer": summary.issuer,
+                "serial_number": summary.serial_number, "sha256": summary.sha256,
+                "not_valid_after": summary.not_valid_after, "signature_algorithm": summary.signature_algorithm,
+            })
+        })
+        .collect()
+}
+
 fn main() {
     let data = std::env::args().nth(1).unwrap_or_else(|| "../shared/data".to_owned());
     let folder = Path::new(&data).join("emrtd");
@@ -77,6 +95,7 @@ fn main() {
             "all": store.anchors().len(), "self_signed": standing(Standing::SelfSigned),
             "linked": standing(Standing::Linked), "issuer_unknown": standing(Standing::IssuerUnknown),
             "broken": standing(Standing::Broken), "import_cpu_ms": import_ms,
+            "exceptions": exceptions(&store),
         }),
     );
 
@@ -84,6 +103,7 @@ fn main() {
     let manifest: Value = serde_json::from_slice(&read("sod/MANIFEST.json")).unwrap_or_default();
     let none = BTreeMap::new();
     let (mut right, mut all) = (0, 0);
+    let mut table = Vec::new();
     let mut by_type: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for entry in manifest.as_array().into_iter().flatten() {
         let (Some(id), Some(expected)) = (entry["id"].as_str(), entry["expected"].as_str()) else { continue };
@@ -108,6 +128,11 @@ fn main() {
             all += 1;
             right += usize::from(report.verdict == wanted);
         }
+        table.push(json!({
+            "id": id, "expected": expected, "verdict": report.verdict, "reasons": report.reasons,
+            "warnings": report.warnings, "signature_algorithm": report.signature_algorithm,
+            "chain": report.chain_certificates.first().map(|c| &c.subject), "as_expected": wanted.map(|w| w == report.verdict),
+        }));
         if report.verdict == Verdict::Genuine {
             let signer = report.certificate_summary.as_ref().map(|c| c.key.clone()).unwrap_or_default();
             let issuer = report.chain_certificates.first().map(|c| c.key.clone()).unwrap_or_default();
@@ -115,7 +140,7 @@ fn main() {
             by_type.entry(format!("{signer} under {issuer}")).or_default().push(cost);
         }
     }
-    figures.insert("manifest".to_owned(), json!({"right": right, "of": all}));
+    figures.insert("manifest".to_owned(), json!({"right": right, "of": all, "objects": table}));
     let costs: BTreeMap<String, Value> =
         by_type.into_iter().map(|(k, v)| (k, json!({"cpu_ms": median(v.clone()), "n": v.len()}))).collect();
     figures.insert("passive_authentication".to_owned(), json!(costs));

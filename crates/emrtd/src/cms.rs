@@ -23,6 +23,8 @@ const SIGNING_TIME: &str = "1.2.840.113549.1.9.5";
 pub struct SignedData {
     /// The type of the content.
     pub content_type: Oid,
+    /// The digests announced in front.
+    pub digests: Vec<Hash>,
     /// The signed content; empty when detached.
     pub content: Vec<u8>,
     /// The certificates that came along and could be read.
@@ -88,6 +90,9 @@ pub enum Fault {
     /// The signed messageDigest is not that of the content.
     #[error("the signed digest is not that of the content")]
     MessageDigest,
+    /// The signer's digest is not among those the object announces.
+    #[error("the signer's digest is not announced by the object")]
+    DigestNotAnnounced,
     /// The algorithm is not supported.
     #[error("the signature algorithm is not accepted: {0}")]
     Algorithm(KeyError),
@@ -109,6 +114,7 @@ impl Fault {
             Fault::SignedAttributes => "signed_attributes_malformed",
             Fault::ContentType => "content_type_mismatch",
             Fault::MessageDigest => "message_digest_mismatch",
+            Fault::DigestNotAnnounced => "digest_algorithm_mismatch",
             Fault::Algorithm(_) => "signature_algorithm_not_accepted",
             Fault::Key(KeyError::UnknownCurve) => "curve_parameters_not_accepted",
             Fault::Key(_) => "signer_key_not_accepted",
@@ -152,7 +158,12 @@ impl SignedData {
         if !(1..=5).contains(&fields.expect(tag::INTEGER)?.small_integer()?) {
             return Err(BerError::Value);
         }
-        fields.expect(tag::SET)?;
+        let digests = fields
+            .expect(tag::SET)?
+            .children()?
+            .iter()
+            .filter_map(|identifier| Hash::by_oid(&identifier.reader().expect(tag::OID).ok()?.oid().ok()?))
+            .collect();
         let mut encapsulated = fields.expect(tag::SEQUENCE)?.reader();
         let content_type = encapsulated.expect(tag::OID)?.oid()?;
         let content = match encapsulated.optional(0xA0)? {
@@ -181,7 +192,15 @@ impl SignedData {
             }
         }
         let trailing_bytes = bytes.len().saturating_sub(used);
-        Ok(Self { content_type, content, certificates, unreadable_certificates, signers, trailing_bytes })
+        Ok(Self {
+            content_type,
+            digests,
+            content,
+            certificates,
+            unreadable_certificates,
+            signers,
+            trailing_bytes,
+        })
     }
 
     /// Checks the one signature. `known` are further certificates a signer may name (document signers from a
@@ -194,6 +213,10 @@ impl SignedData {
         };
         let digest = signer.digest.clone().map_err(Fault::Algorithm)?;
         let algorithm = signer.algorithm.clone().map_err(Fault::Algorithm)?;
+        // RFC 5652 5.1: the digests of all signers are announced in front
+        if !self.digests.contains(&digest) {
+            return Err(Fault::DigestNotAnnounced);
+        }
         let attributes = match &signer.attributes {
             Some(list) => {
                 let attributes = Attributes::parse(list).ok_or(Fault::SignedAttributes)?;
@@ -220,9 +243,16 @@ impl SignedData {
         let mut candidates: Vec<&Certificate> = self.certificates.iter().chain(known).filter(named).collect();
         let signer_id_mismatch = candidates.is_empty();
         if signer_id_mismatch {
-            // Real documents name their only certificate wrongly (other string types, other key id).
+            // Real documents name their only certificate loosely: with other punctuation or parts in the name, or by another
+            // way of computing the key identifier. Another serial number or other words mean another certificate.
+            let loosely = |only: &Certificate| match &signer.id {
+                SignerId::IssuerAndSerial(issuer, serial) => {
+                    only.has_serial(serial) && only.issuer.resembles(issuer)
+                }
+                SignerId::KeyId(_) => true,
+            };
             match self.certificates.as_slice() {
-                [only] => candidates.push(only),
+                [only] if loosely(only) => candidates.push(only),
                 _ => return Err(Fault::NoCertificate),
             }
         }

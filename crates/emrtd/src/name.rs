@@ -47,6 +47,19 @@ impl Name {
         self.raw == other.raw || self.normal() == other.normal()
     }
 
+    /// Whether both hold the same words, whatever their attributes, order and punctuation.
+    pub fn resembles(&self, other: &Name) -> bool {
+        let words = |name: &Name| {
+            let text = name.attributes.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" ");
+            let mut words: Vec<String> =
+                text.to_lowercase().split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect();
+            words.retain(|word| !word.is_empty());
+            words.sort();
+            words
+        };
+        words(self) == words(other)
+    }
+
     /// The country attribute in upper case.
     pub fn country(&self) -> Option<String> {
         self.attributes.iter().find(|(oid, _)| oid == "2.5.4.6").map(|(_, value)| value.trim().to_uppercase())

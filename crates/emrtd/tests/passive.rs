@@ -219,3 +219,46 @@ fn a_master_list_with_a_changed_bit_is_never_imported_with_other_certificates() 
         }
     }
 }
+
+#[test]
+fn files_with_changed_bits_or_ends_never_panic_and_never_match_their_digest() {
+    let (Some(store), Some(folder), Some(samples)) = (store(), data("lds/bsi2008"), data("lds")) else {
+        return;
+    };
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("is there");
+    let sod = read("EF_SOD.bin");
+    for number in [1u8, 2, 14] {
+        let file = read(&format!("Datagroup{number}.bin"));
+        for step in 0..60usize {
+            let mut changed = file.clone();
+            let at = step * file.len() / 60;
+            changed[at] ^= 1 << (step % 8);
+            if step % 3 == 0 {
+                changed.truncate(at);
+            }
+            let _ = emrtd::lds::describe(&changed);
+            let groups = BTreeMap::from([(number, changed)]);
+            let report = verify(&input(&sod, &groups, &store));
+            assert_eq!(report.dg_hashes[&number], GroupStatus::Mismatch, "DG{number} byte {at}");
+            assert_eq!(report.verdict, Verdict::Refused);
+        }
+    }
+    let mut files = Vec::new();
+    for folder in [samples, folder] {
+        files.extend(
+            std::fs::read_dir(folder).expect("is there").filter_map(|e| std::fs::read(e.ok()?.path()).ok()),
+        );
+    }
+    assert!(files.len() > 10);
+    for file in files.iter().filter(|file| file.len() < 40_000) {
+        for step in 0..200usize {
+            let mut changed = file.clone();
+            // headers lie at the beginning: half of the changes go there
+            let at = if step % 2 == 0 { step * file.len() / 200 } else { step % file.len().min(128) };
+            changed[at] = changed[at].wrapping_add(u8::try_from(step).unwrap_or(1) | 1);
+            let _ = emrtd::lds::describe(&changed);
+            let _ = emrtd::lds::face::parse(&changed);
+            let _ = emrtd::lds::describe(file.get(..at).unwrap_or_default());
+        }
+    }
+}
