@@ -1,17 +1,20 @@
 //! Verifies the files of a document's chip: passive authentication, and what DG1 says.
 //!
-//! Trusted issuers lie in the data folder (`chip/trust.json`), made by
-//! `bonafide chip trust import --store`. Nothing is trusted that was not
-//! imported: without it a chip is at best untrusted, and never approved.
+//! Trusted issuers are in [`trust`]. Nothing is trusted that was not imported:
+//! without it a chip is at best untrusted, and never approved. [`relay`] reads
+//! chips through a person's device; [`step`] makes them part of a session.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+pub mod relay;
+pub(crate) mod step;
+pub mod trust;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use emrtd::{
     Input, Report,
     lds::{dg1::Dg1, face},
     time::Time,
-    trust::TrustStore,
-    verify::{GroupStatus, SodSignature, Verdict},
+    verify::{ActiveAuthentication, GroupStatus, SodSignature, Verdict},
 };
 use mrz::date::{Meaning, MrzDate, Today};
 use serde_json::{Value, json};
@@ -30,16 +33,10 @@ pub struct ChipFiles {
     pub sod: Vec<u8>,
     /// Data groups by number.
     pub data_groups: BTreeMap<u8, Vec<u8>>,
+    /// Challenge and answer of an active authentication that the caller ran.
+    pub active_authentication: Option<(Vec<u8>, Vec<u8>)>,
     /// The rest.
     pub common: Common,
-}
-
-fn trust(file: &PathBuf) -> Result<TrustStore, String> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => TrustStore::from_json(&text).map_err(|error| crate::engines::chain(&error)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(TrustStore::default()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 /// What DG1 says, in the API's names; dates as ISO 8601, or null where parts are unknown.
@@ -69,18 +66,24 @@ impl Service {
     /// # Errors
     /// [`StandaloneError`].
     pub async fn verify_chip(&self, access: &Access, input: ChipFiles) -> Result<Answer, StandaloneError> {
-        let file = Arc::clone(&self.trust_file);
+        let (trust, application) = (Arc::clone(&self.trust), access.application);
         let now = self.now();
         let common = input.common.clone();
         let (block, status) = self
             .pool
             .run(move || {
-                let trust = trust(&file).map_err(|reason| StandaloneError::Failed(reason.into()))?;
+                let trust = trust.of(application).map_err(|reason| StandaloneError::Failed(reason.into()))?;
                 let report = emrtd::verify(&Input {
                     sod: &input.sod,
                     data_groups: &input.data_groups,
                     complete_read: false,
-                    active_authentication: None,
+                    active_authentication: input.active_authentication.as_ref().map(
+                        |(challenge, response)| ActiveAuthentication {
+                            challenge,
+                            response,
+                            challenge_is_ours: false,
+                        },
+                    ),
                     chip_authentication: None,
                     trust: &trust,
                     now: Some(Time(now.seconds())),

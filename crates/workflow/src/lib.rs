@@ -5,12 +5,14 @@
 //! stores the answer. The rule that holds everywhere: a check that failed, was
 //! not evaluated or gave a score that is not a number never ends as `Approved`.
 
+mod chip;
 mod decide;
 mod definition;
 mod judge;
 mod status;
 mod step;
 
+pub use chip::with_proven_chip;
 pub use decide::decide;
 pub use definition::{Definition, Feature, InvalidDefinition, LivenessMethod, Node, NodeConfig};
 pub use judge::{CheckState, Finding, Verdict, Warning, judge};

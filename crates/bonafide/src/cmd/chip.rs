@@ -1,6 +1,9 @@
 //! `bonafide chip …`: verifies what was read from the chip of a passport or identity card, keeps the trust
 //! store it is verified against, and shows chip files.
 
+#[cfg(feature = "pcsc")]
+mod read;
+
 use anyhow::Context as _;
 use emrtd::time::Time;
 use emrtd::trust::{self, TrustStore};
@@ -24,6 +27,9 @@ enum Command {
     Trust(TrustArgs),
     /// Show what a chip file holds.
     Show(ShowArgs),
+    /// Read and judge the document on a contactless reader.
+    #[cfg(feature = "pcsc")]
+    Read(read::Args),
 }
 
 #[derive(clap::Args)]
@@ -121,6 +127,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             TrustCommand::Diff { before, after, json } => diff(before, after, *json),
         },
         Command::Show(args) => show(args),
+        #[cfg(feature = "pcsc")]
+        Command::Read(args) => read::run(args),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     http::{
         caller::{Caller, WriteSessions},
         failure::Failure,
+        fields::Fields,
         form::{FileField, Form},
     },
 };
@@ -51,6 +52,11 @@ pub(crate) struct Body {
     /// DG2 (the portrait) as read.
     #[schema(format = Binary, value_type = Option<String>)]
     dg2: Option<Vec<u8>>,
+    /// Challenge of an active authentication that the caller ran, 16 hexadecimal digits. A good answer proves nothing, for it
+    /// may be a recording; a wrong one shows a copy. The relay asks with a challenge of the server's own.
+    active_authentication_challenge: Option<String>,
+    /// The chip's answer to it in hexadecimal.
+    active_authentication_response: Option<String>,
     /// Whether the result is kept.
     #[schema(default = true)]
     save_api_request: Option<bool>,
@@ -85,10 +91,38 @@ pub(crate) async fn handler(
             data_groups.insert(number, bytes.to_vec());
         }
     }
+    let challenge = hexadecimal(&mut form.fields, "active_authentication_challenge", 16);
+    let response = hexadecimal(&mut form.fields, "active_authentication_response", 2048);
+    if challenge.is_some() != response.is_some() {
+        form.fields.complain("active_authentication_response", "Challenge and response belong together.");
+    }
     let common = super::common(&mut form.fields);
     form.fields.finish()?;
-    let input = ChipFiles { sod, data_groups, common: common.clone() };
+    let input = ChipFiles {
+        sod,
+        data_groups,
+        active_authentication: challenge.zip(response),
+        common: common.clone(),
+    };
     let result = app.service.verify_chip(&caller.access, input).await.map_err(super::failure)?;
     let body = super::envelope(result.request, "nfc_verification", result.block, &common, app.timestamp());
     Ok(caller.answer(Json(body)))
+}
+
+/// Bytes in hexadecimal digits.
+fn hexadecimal(fields: &mut Fields, name: &str, longest: usize) -> Option<Vec<u8>> {
+    let text = fields.text(name, longest).filter(|text| !text.is_empty())?;
+    let bytes: Option<Vec<u8>> = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| {
+            let digits = std::str::from_utf8(pair).ok()?;
+            let whole = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            whole.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+        })
+        .collect();
+    if bytes.is_none() {
+        fields.complain(name, "Hexadecimal digits in pairs are needed.");
+    }
+    bytes
 }

@@ -1,0 +1,179 @@
+//! The chip's part in a session: what was read through the relay, against the pictures.
+
+use std::collections::BTreeMap;
+
+use emrtd::{
+    Report,
+    lds::face,
+    relay::Bytes,
+    terminal::Reading,
+    verify::{GroupStatus, ProofOfChip, Verdict},
+};
+use evidence::Signal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use workflow::{CheckState, Definition, Feature, Finding};
+
+use super::shown;
+use crate::{
+    checks::{self, Examined, Submission},
+    engines::Engines,
+};
+
+/// A judged reading as it is stored with its session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    report: Report,
+    access: String,
+    data_groups: BTreeMap<u8, Bytes>,
+    sod: Bytes,
+    skipped: Vec<String>,
+    round_trips: usize,
+    commands: usize,
+}
+
+impl Kept {
+    pub(crate) fn of(report: Report, reading: Reading) -> Self {
+        Self {
+            report,
+            access: reading.access,
+            data_groups: reading.data_groups.into_iter().map(|(n, file)| (n, Bytes(file))).collect(),
+            sod: Bytes(reading.sod),
+            skipped: reading.skipped,
+            round_trips: reading.round_trips,
+            commands: reading.commands,
+        }
+    }
+}
+
+/// Fields of the chip that must agree with what was read on the document: name in `chip_data`, name in the document's
+/// block.
+const AGREE: [(&str, &str); 3] = [
+    ("document_number", "document_number"),
+    ("birth_date", "date_of_birth"),
+    ("expiration_date", "expiration_date"),
+];
+
+/// Adds the chip to what the pictures gave. `None` says that no chip was read.
+/// Gives the workflow by which the session is judged: a proven chip outranks what pictures look like.
+pub(crate) fn add_chip(
+    engines: &Engines,
+    definition: Definition,
+    submission: &Submission,
+    kept: Option<&[u8]>,
+    examined: &mut Examined,
+) -> Definition {
+    if !definition.has(Feature::Nfc) {
+        return definition;
+    }
+    let Some(kept) = kept else {
+        let mut finding = Finding::done(Feature::Nfc);
+        let reason = "no chip was read before the session was handed in";
+        finding.signals.push(Signal::certain(
+            "SKIPPED_NFC_VALIDATION",
+            "emrtd.relay/1",
+            json!({ "reason": reason }),
+        ));
+        examined.add(finding, json!({ "skip_reason": reason, "chip_data": null, "report": null }));
+        return definition;
+    };
+    let Ok(kept) = serde_json::from_slice::<Kept>(kept) else {
+        examined.add(Finding::failed(Feature::Nfc, "the stored reading cannot be read"), json!({}));
+        return definition;
+    };
+    let groups: BTreeMap<u8, Vec<u8>> = kept.data_groups.into_iter().map(|(n, file)| (n, file.0)).collect();
+    let report = &kept.report;
+    let (mut block, _) = shown(report, &groups, submission.today);
+    let mut finding = Finding::done(Feature::Nfc);
+    finding.signals = emrtd::signals::signals(report);
+    let genuine = report.verdict == Verdict::Genuine && !report.clone_suspected;
+    if !genuine {
+        // Settings may soften a warning; a chip that is not genuine is never approved.
+        finding.state = CheckState::NotEvaluated("the chip was not verified".to_owned());
+    }
+    let compared = agreement(&block["chip_data"], examined.block(Feature::Ocr).as_ref());
+    let differing: Vec<&str> =
+        compared.iter().filter(|(_, agrees)| **agrees == Some(false)).map(|(name, _)| *name).collect();
+    if !differing.is_empty() {
+        let shows = json!({ "fields": differing });
+        finding.signals.push(Signal::certain("NFC_AND_OCR_DATA_NOT_SAME", "emrtd.agreement/1", shows));
+    }
+    if genuine && compared.values().any(Option::is_none) {
+        let missing: Vec<&str> =
+            compared.iter().filter(|(_, agrees)| agrees.is_none()).map(|(name, _)| *name).collect();
+        // Not compared is not agreed: without the whole set the chip could be another document's.
+        finding.state = CheckState::NotEvaluated(format!("not compared: {}", missing.join(", ")));
+    }
+    let agrees = compared.values().all(|agrees| *agrees == Some(true));
+    block["agreement"] = json!(compared);
+    block["access"] = json!(kept.access);
+    block["skip_reason"] = Value::Null;
+    block["skipped"] = json!(kept.skipped);
+    block["round_trips"] = json!(kept.round_trips);
+    block["commands"] = json!(kept.commands);
+    examined.add(finding, block);
+
+    if genuine && report.dg_hashes.get(&2) == Some(&GroupStatus::Match) && definition.has(Feature::FaceMatch)
+    {
+        compare_face(engines, examined, groups.get(&2).map_or(&[][..], Vec::as_slice), submission);
+    }
+    let proven = [report.active_authentication, report.chip_authentication].contains(&ProofOfChip::Valid);
+    if genuine && proven && agrees { workflow::with_proven_chip(definition) } else { definition }
+}
+
+/// Whether each field agrees; `None` where one side lacks it.
+fn agreement(chip: &Value, document: Option<&Value>) -> BTreeMap<&'static str, Option<bool>> {
+    let bare = |value: &Value| {
+        let text = value.as_str()?;
+        let kept: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+        (!kept.is_empty()).then(|| kept.to_ascii_uppercase())
+    };
+    AGREE
+        .into_iter()
+        .map(|(ours, theirs)| {
+            let printed = document.and_then(|block| bare(&block[theirs]));
+            (ours, bare(&chip[ours]).zip(printed).map(|(a, b)| a == b))
+        })
+        .collect()
+}
+
+/// Compares the selfie with the portrait that the issuer signed, in place of the one cut out of a picture.
+fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submission: &Submission) {
+    let portrait = face::parse(group).ok().and_then(|faces| {
+        let first = faces.into_iter().next()?;
+        match first.decode_jpeg2000() {
+            Ok(pixels) => imaging::RgbImage::from_raw(pixels.width, pixels.height, pixels.rgb),
+            Err(face::DecodeError::OtherFormat) => {
+                checks::decode(&first.bytes, None).ok().map(|picture| picture.pixels)
+            }
+            Err(_) => None,
+        }
+    });
+    // A signed portrait that cannot be decoded leaves the printed one in use.
+    let Some(portrait) = portrait else { return };
+    let selfie = checks::look(engines, submission.selfie.as_deref());
+    let given = submission.portrait.as_deref();
+    let (finding, mut block) = checks::compare_faces(engines, Some(&portrait), given, &selfie);
+    if finding.state != CheckState::Done || finding.score.is_none() {
+        return;
+    }
+    block["source"] = json!("chip");
+    examined.add(finding, block);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_agree_whatever_their_punctuation_and_what_is_missing_is_not_agreed() {
+        let chip =
+            json!({ "document_number": "L898902C3", "birth_date": "1974-08-12", "expiration_date": null });
+        let document = json!({ "document_number": "L898902-C3", "date_of_birth": "1974-08-13", "expiration_date": "2030-01-01" });
+        let compared = agreement(&chip, Some(&document));
+        assert_eq!(compared["document_number"], Some(true));
+        assert_eq!(compared["birth_date"], Some(false));
+        assert_eq!(compared["expiration_date"], None);
+        assert!(agreement(&chip, None).values().all(Option::is_none));
+    }
+}
