@@ -26,7 +26,7 @@ enum Command {
         /// What you call it
         #[arg(long, value_name = "N", default_value = "key")]
         name: String,
-        /// What it allows (read:sessions, write:sessions, delete:sessions, write:workflows); without any, everything
+        /// What it allows (read:sessions, write:sessions, delete:sessions, write:workflows, write:trust); without any, everything
         #[arg(long, value_name = "S", num_args = 1..)]
         scope: Vec<String>,
         /// Make a further application (tenant) of this name first, with a default workflow, and the key for it
@@ -54,7 +54,8 @@ enum Command {
 }
 
 /// Scopes that a key can hold.
-const SCOPES: [&str; 4] = ["read:sessions", "write:sessions", "delete:sessions", "write:workflows"];
+const SCOPES: [&str; 5] =
+    ["read:sessions", "write:sessions", "delete:sessions", "write:workflows", "write:trust"];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
