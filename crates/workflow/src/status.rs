@@ -97,6 +97,8 @@ pub enum Event {
     TimedOut,
     /// The validity of an approval ran out.
     ValidityEnded,
+    /// Something became known after the decision (a watch-list changed): it can only ask for more caution.
+    LearnedLater(SessionStatus),
 }
 
 /// The event does not fit the status.
@@ -119,7 +121,7 @@ pub enum NotAllowed {
 /// The status after an event.
 ///
 /// # Errors
-/// When the event does not fit the status. A decided session changes only by an operator or by time.
+/// When the event does not fit the status. A decided session changes only by an operator, by time, or towards caution.
 pub fn transition(from: SessionStatus, event: Event) -> Result<SessionStatus, NotAllowed> {
     use SessionStatus as S;
     match event {
@@ -155,6 +157,10 @@ pub fn transition(from: SessionStatus, event: Event) -> Result<SessionStatus, No
             S::Approved => Ok(S::KycExpired),
             other => Err(NotAllowed::Status(other)),
         },
+        Event::LearnedLater(to) => match (from, to) {
+            (S::Approved, S::InReview | S::Declined) | (S::InReview, S::Declined) => Ok(to),
+            (other, _) => Err(NotAllowed::Status(other)),
+        },
     }
 }
 
@@ -175,6 +181,7 @@ mod tests {
             any_status().prop_map(Event::SetByOperator),
             Just(Event::TimedOut),
             Just(Event::ValidityEnded),
+            any_status().prop_map(Event::LearnedLater),
         ]
     }
 
@@ -190,6 +197,9 @@ mod tests {
         (S::InProgress, "timed out", S::Abandoned),
         (S::Resubmitted, "timed out", S::Abandoned),
         (S::Approved, "validity ended", S::KycExpired),
+        (S::Approved, "learned later", S::InReview),
+        (S::Approved, "learned later", S::Declined),
+        (S::InReview, "learned later", S::Declined),
     ];
 
     fn reference(from: S, event: Event) -> Option<S> {
@@ -198,6 +208,7 @@ mod tests {
             Event::Decided(to) => ("decided", Some(to)),
             Event::TimedOut => ("timed out", None),
             Event::ValidityEnded => ("validity ended", None),
+            Event::LearnedLater(to) => ("learned later", Some(to)),
             Event::SetByOperator(to) => {
                 let settable = [S::Approved, S::Declined, S::Resubmitted];
                 let updatable =
@@ -225,7 +236,7 @@ mod tests {
                 if let Some(next) = got {
                     let decided = matches!(status, S::Approved | S::Declined | S::InReview | S::Expired | S::KycExpired | S::Abandoned);
                     prop_assert!(
-                        !decided || matches!(event, Event::SetByOperator(_) | Event::ValidityEnded),
+                        !decided || matches!(event, Event::SetByOperator(_) | Event::ValidityEnded | Event::LearnedLater(_)),
                         "a decided session changed by {:?}", event
                     );
                     status = next;

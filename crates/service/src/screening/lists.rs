@@ -1,0 +1,203 @@
+//! The watch-lists of this installation: the index in use, its versions, deltas, and old versions for replays.
+//!
+//! The lists lie in the data folder (`aml/`), made by `bonafide aml import --data DATA/aml`: versions under
+//! `lists/`, the index under `index/`. The index is opened again when an import has replaced it. An import
+//! writes the index first and its manifest last; between the two the index opened before stays in use.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use aml::{
+    ENGINE_VERSION, Entity, INDEX_FILE, Screener,
+    index::Builder,
+    lists::{Change, ListStore, ListVersion, Manifest, diff},
+};
+
+/// Characters of a version's hash that name it.
+const VERSION_LENGTH: usize = 16;
+
+/// The opened index and the state of the file that was written last.
+type Opened = (SystemTime, Arc<Screener>);
+/// The changes between two versions of a list.
+pub(crate) type Delta = Vec<(Change, Entity)>;
+
+/// The watch-lists of one installation.
+pub(crate) struct WatchLists {
+    folder: PathBuf,
+    opened: Mutex<Option<Opened>>,
+    /// The delta that the shards of one import share, by list and versions.
+    delta: Mutex<Option<(String, Arc<Delta>)>>,
+    /// The last index that was built for a replay, by its versions.
+    replayed: Mutex<Option<(String, Arc<Screener>)>>,
+}
+
+/// Why an earlier screening cannot be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRepeatable {
+    /// It was made by another version of the matcher.
+    #[error("the screening was made by engine {0}; this program has {ENGINE_VERSION}")]
+    Engine(String),
+    /// A list version is not kept.
+    #[error("list version {list} {version} is not kept")]
+    Version {
+        /// The list.
+        list: String,
+        /// The version.
+        version: String,
+    },
+    /// The index could not be built.
+    #[error("could not build the index of the earlier versions")]
+    Io(#[from] std::io::Error),
+}
+
+/// The name of a version: the first characters of its hash.
+pub(crate) fn version_name(version: &ListVersion) -> String {
+    version.sha256.chars().take(VERSION_LENGTH).collect()
+}
+
+/// Version of each list of an index.
+pub(crate) fn versions_of(lists: &[ListVersion]) -> BTreeMap<String, String> {
+    lists.iter().map(|list| (list.list.clone(), version_name(list))).collect()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|file| file.modified()).ok()
+}
+
+impl WatchLists {
+    pub(crate) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder, opened: Mutex::default(), delta: Mutex::default(), replayed: Mutex::default() }
+    }
+
+    /// The versions that are kept.
+    pub(crate) fn kept(&self) -> ListStore {
+        ListStore::new(&self.folder)
+    }
+
+    /// The present index; `None` when no list was imported yet.
+    pub(crate) fn screener(&self) -> Result<Option<Arc<Screener>>, String> {
+        let index = self.folder.join("index");
+        let Some(built) = modified(&index.join(INDEX_FILE)) else { return Ok(None) };
+        let complete = modified(&index.join("manifest.json")).filter(|complete| *complete >= built);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*opened, complete) {
+            (Some((since, screener)), Some(complete)) if *since == complete => {
+                return Ok(Some(Arc::clone(screener)));
+            }
+            (Some((_, screener)), None) => return Ok(Some(Arc::clone(screener))),
+            (None, None) => {
+                return Err("an import of watch-lists was not finished; run it again".to_owned());
+            }
+            (_, Some(_)) => {}
+        }
+        let screener = Arc::new(Screener::open(&index).map_err(|error| crate::engines::chain(&error))?);
+        *opened = complete.map(|complete| (complete, Arc::clone(&screener)));
+        Ok(Some(screener))
+    }
+
+    /// The changes of a list from one version to another; a version that is not kept counts as empty, so that
+    /// everything is looked at rather than nothing.
+    pub(crate) fn delta(
+        &self,
+        list: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<Arc<Delta>, String> {
+        let name = format!("{list} {} {}", from.unwrap_or_default(), to.unwrap_or_default());
+        let mut last = self.delta.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, delta)) = &*last
+            && *known == name
+        {
+            return Ok(Arc::clone(delta));
+        }
+        let kept = self.kept();
+        let old = from.and_then(|version| kept.entities_of(list, version).ok()).unwrap_or_default();
+        let new = match to {
+            Some(version) => {
+                kept.entities_of(list, version).map_err(|error| crate::engines::chain(&error))?
+            }
+            None => Vec::new(),
+        };
+        let changes = diff(&old, &new).into_iter().map(|(change, entity)| (change, entity.clone())).collect();
+        let delta = Arc::new(changes);
+        *last = Some((name, Arc::clone(&delta)));
+        Ok(delta)
+    }
+
+    /// An index of exactly these versions, for repeating an earlier screening.
+    pub(crate) fn screener_of(
+        &self,
+        engine: &str,
+        lists: &[ListVersion],
+    ) -> Result<Arc<Screener>, NotRepeatable> {
+        if engine != ENGINE_VERSION {
+            return Err(NotRepeatable::Engine(engine.to_owned()));
+        }
+        if let Ok(Some(present)) = self.screener()
+            && present.manifest().lists == lists
+        {
+            return Ok(present);
+        }
+        let name = serde_json::to_string(lists).unwrap_or_default();
+        let mut last = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, screener)) = &*last
+            && *known == name
+        {
+            return Ok(Arc::clone(screener));
+        }
+        let kept = self.kept();
+        let mut builder = Builder::new();
+        for list in lists {
+            let version = version_name(list);
+            let missing = || NotRepeatable::Version { list: list.list.clone(), version: version.clone() };
+            for entity in kept.entities_of(&list.list, &version).map_err(|_| missing())? {
+                builder.add(&entity).map_err(|_| missing())?;
+            }
+        }
+        // The files go as soon as the index is mapped: what is kept are the list versions.
+        let place = self.folder.join(format!("replay.{}", std::process::id()));
+        std::fs::create_dir_all(&place)?;
+        let built = (|| {
+            builder.write(&place.join(INDEX_FILE))?;
+            let manifest = Manifest { engine_version: ENGINE_VERSION.to_owned(), lists: lists.to_vec() };
+            manifest.write(&place)?;
+            Screener::open(&place).map_err(std::io::Error::other)
+        })();
+        std::fs::remove_dir_all(&place)?;
+        let screener = Arc::new(built?);
+        *last = Some((name, Arc::clone(&screener)));
+        Ok(screener)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_index_there_is_no_screener() {
+        let lists = WatchLists::in_folder(PathBuf::from("/nonexistent"));
+        assert!(lists.screener().unwrap().is_none());
+    }
+
+    #[test]
+    fn an_import_in_the_middle_leaves_the_index_that_was_opened_before_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("own.csv");
+        std::fs::write(&source, "id,name\n1,Anna Example\n").unwrap();
+        let lists = WatchLists::in_folder(folder.path().to_owned());
+        let kept = lists.kept();
+        kept.import("own", aml::import::Format::Csv, &source, 10, false).unwrap();
+        kept.build(&folder.path().join("index")).unwrap();
+        let first = lists.screener().unwrap().unwrap();
+        let manifest = folder.path().join("index/manifest.json");
+        let early = std::fs::File::options().append(true).open(&manifest).unwrap();
+        early.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(Arc::ptr_eq(&first, &lists.screener().unwrap().unwrap()));
+        assert!(WatchLists::in_folder(folder.path().to_owned()).screener().is_err());
+    }
+}
