@@ -205,7 +205,7 @@ fn changed_fields(a: &Entity, b: &Entity) -> Vec<String> {
 pub struct ListStatus {
     /// The version in use.
     pub current: ListVersion,
-    /// Seconds since it was imported.
+    /// Seconds since it was imported, or since its publisher had nothing newer.
     pub age_s: u64,
     /// True when it is older than it should be: an alarm.
     pub stale: bool,
@@ -253,17 +253,7 @@ impl ListStore {
         force: bool,
     ) -> Result<(ListVersion, Vec<Change>), ListError> {
         let folder = self.folder(list)?;
-        let outcome = self.take(&folder, list, format, source, now, force);
-        match &outcome {
-            Ok(_) => {
-                let _ = fs_err::remove_file(folder.join("refused"));
-            }
-            Err(error) => {
-                fs_err::create_dir_all(&folder)?;
-                replace(&folder.join("refused"), error.to_string().as_bytes())?;
-            }
-        }
-        outcome
+        noted(&folder, self.take(&folder, list, format, source, now, force))
     }
 
     fn take(
@@ -277,37 +267,88 @@ impl ListStore {
     ) -> Result<(ListVersion, Vec<Change>), ListError> {
         let mut entities = Vec::new();
         let summary = import(format, source, &mut |entity| entities.push(entity))?;
-        if entities.is_empty() {
-            return Err(ListError::Empty);
-        }
-        let old = self.entities(list).unwrap_or_default();
-        let (was, is) = (old.len() as u64, entities.len() as u64);
-        if !force && is * 100 < was * u64::from(100 - self.allowed_loss_percent.min(100)) {
-            return Err(ListError::Shrank { old: was, new: is, allowed_percent: self.allowed_loss_percent });
-        }
         let version = ListVersion {
             list: list.to_owned(),
             format,
             sha256: hash_source(source)?,
             published_at: summary.published_at,
             imported_at: now,
-            entities: is,
+            entities: entities.len() as u64,
             names: summary.names,
             skipped: summary.skipped,
         };
+        let changes = self.keep(folder, &version, &entities, force)?;
+        Ok((version, changes))
+    }
+
+    /// Takes a version that another installation imported, as a signed bundle brings it.
+    ///
+    /// # Errors
+    /// When it is refused or cannot be written; the version in use stays in use and the refusal is noted.
+    pub fn adopt(
+        &self,
+        version: &ListVersion,
+        entities: &[Entity],
+        force: bool,
+    ) -> Result<Vec<Change>, ListError> {
+        let folder = self.folder(&version.list)?;
+        let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        if version.sha256.len() != 64 || !version.sha256.chars().all(hex) {
+            return Err(ListError::BadName);
+        }
+        noted(&folder, self.keep(&folder, version, entities, force))
+    }
+
+    /// Stores a version and makes it current, unless it lost too many entries.
+    fn keep(
+        &self,
+        folder: &Path,
+        version: &ListVersion,
+        entities: &[Entity],
+        force: bool,
+    ) -> Result<Vec<Change>, ListError> {
+        if entities.is_empty() {
+            return Err(ListError::Empty);
+        }
+        let old = self.entities(&version.list).unwrap_or_default();
+        let (was, is) = (old.len() as u64, entities.len() as u64);
+        if !force && is * 100 < was * u64::from(100 - self.allowed_loss_percent.min(100)) {
+            return Err(ListError::Shrank { old: was, new: is, allowed_percent: self.allowed_loss_percent });
+        }
         let place = folder.join(&version.sha256[..16]);
         fs_err::create_dir_all(&place)?;
         let mut out = BufWriter::new(fs_err::File::create(place.join("entities.jsonl.new"))?);
-        for entity in &entities {
+        for entity in entities {
             serde_json::to_writer(&mut out, entity)?;
             out.write_all(b"\n")?;
         }
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         fs_err::rename(place.join("entities.jsonl.new"), place.join("entities.jsonl"))?;
-        replace(&place.join("version.json"), &serde_json::to_vec_pretty(&version)?)?;
+        replace(&place.join("version.json"), &serde_json::to_vec_pretty(version)?)?;
         replace(&folder.join("current"), &version.sha256.as_bytes()[..16])?;
-        let changes = diff(&old, &entities).into_iter().map(|c| c.0).collect();
-        Ok((version, changes))
+        Ok(diff(&old, entities).into_iter().map(|c| c.0).collect())
+    }
+
+    /// Notes that the publisher was asked at `now` and has nothing newer: the version in use is not stale.
+    ///
+    /// # Errors
+    /// When the list is not stored or the note cannot be written.
+    pub fn checked(&self, list: &str, now: u64) -> Result<(), ListError> {
+        let folder = self.folder(list)?;
+        self.current(list)?;
+        replace(&folder.join("checked"), now.to_string().as_bytes())?;
+        Ok(())
+    }
+
+    /// Notes that the publisher's present version could not be taken: [`Self::status`] shows it.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn refused(&self, list: &str, reason: &str) -> Result<(), ListError> {
+        let folder = self.folder(list)?;
+        fs_err::create_dir_all(&folder)?;
+        replace(&folder.join("refused"), reason.as_bytes())?;
+        Ok(())
     }
 
     /// The names of the stored lists.
@@ -379,7 +420,8 @@ impl ListStore {
                 .filter_map(|e| self.version(&list, &e.file_name().to_string_lossy()).ok())
                 .collect();
             versions.sort_by_key(|v| std::cmp::Reverse(v.imported_at));
-            let age_s = now.saturating_sub(current.imported_at);
+            let asked = fs_err::read_to_string(folder.join("checked")).ok().and_then(|t| t.parse().ok());
+            let age_s = now.saturating_sub(current.imported_at.max(asked.unwrap_or(0)));
             out.push(ListStatus {
                 stale: age_s > self.stale_after_s,
                 age_s,
@@ -407,6 +449,20 @@ impl ListStore {
         write_index(builder, &manifest, out)?;
         Ok(manifest)
     }
+}
+
+/// Notes a refusal beside the list, or takes the last note away.
+fn noted<T>(folder: &Path, outcome: Result<T, ListError>) -> Result<T, ListError> {
+    match &outcome {
+        Ok(_) => {
+            let _ = fs_err::remove_file(folder.join("refused"));
+        }
+        Err(error) => {
+            fs_err::create_dir_all(folder)?;
+            replace(&folder.join("refused"), error.to_string().as_bytes())?;
+        }
+    }
+    outcome
 }
 
 /// Imports lists straight into an index folder, without keeping versions.

@@ -1,5 +1,8 @@
 //! `bonafide aml`: indexes watch-lists, screens against them, and keeps their versions.
 
+mod bundle;
+mod sync;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -81,6 +84,27 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Fetch the lists from their publishers into a data folder and rebuild its index. A source that fails leaves its
+    /// last good version in use and makes the exit status 1; a stale list makes it 3.
+    Sync {
+        /// Folder that keeps the lists.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Data file of sources [default: OFAC, UN, EU and UK at their publishers].
+        #[arg(long, value_name = "TOML")]
+        sources: Option<PathBuf>,
+        /// Only these lists.
+        #[arg(long = "list", value_name = "NAME")]
+        lists: Vec<String>,
+        /// Days after which a list is stale.
+        #[arg(long, default_value_t = 3)]
+        stale_days: u64,
+    },
+    /// Carry lists to a machine without a network, signed.
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Show the lists of a data folder, their age and versions.
     Lists {
         /// Folder that keeps the lists.
@@ -107,6 +131,43 @@ enum Command {
         /// Newer version [default: the one in use].
         #[arg(long)]
         to: Option<String>,
+    },
+}
+
+#[derive(clap::Subcommand)]
+enum BundleCommand {
+    /// Make a signing key; prints the public key that importers need.
+    Key {
+        /// Where the private key is written.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign the lists of a data folder into one file.
+    Create {
+        /// Folder that keeps the lists.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Private key.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The bundle.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Take the lists of a bundle and rebuild the index.
+    Import {
+        /// The bundle.
+        #[arg(long, value_name = "FILE")]
+        bundle: PathBuf,
+        /// Public key of whoever signed it, in hex.
+        #[arg(long, value_name = "HEX")]
+        public_key: String,
+        /// Folder that keeps the lists.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Take it even if a list lost more entries than is allowed, or a newer bundle was taken.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -155,6 +216,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Command::Compare { pairs, out, profile } => compare(pairs, out, &named(profile)?),
         Command::Import { data, lists, name, force } => import(data, lists, name.as_deref(), *force),
+        Command::Sync { data, sources, lists, stale_days } => {
+            fetch(data, sources.as_deref(), lists, *stale_days)
+        }
+        Command::Bundle { command } => carry(command),
         Command::Lists { data, json, stale_days } => show_lists(data, *json, *stale_days),
         Command::Diff { data, list, from, to } => show_diff(data, list, from.as_deref(), to.as_deref()),
     }
@@ -317,6 +382,41 @@ fn import(data: &Path, lists: &[String], name: Option<&str>, force: bool) -> any
         )?;
     }
     store.build(&data.join("index"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fetch(data: &Path, sources: Option<&Path>, only: &[String], stale_days: u64) -> anyhow::Result<ExitCode> {
+    let outcomes = sync::Sources::read(sources)?.sync(data, only, now())?;
+    for (list, outcome) in &outcomes {
+        super::print_json(&serde_json::json!({"list": list, "result": outcome}))?;
+    }
+    let mut store = ListStore::new(data);
+    store.stale_after_s = stale_days * 86_400;
+    if outcomes.iter().any(|(_, o)| matches!(o, sync::Outcome::Taken { .. })) {
+        store.build(&data.join("index"))?;
+    }
+    if outcomes.iter().any(|(_, o)| matches!(o, sync::Outcome::Failed { .. })) {
+        return Ok(ExitCode::FAILURE);
+    }
+    let stale = store.status(now())?.iter().any(|l| l.stale);
+    Ok(if stale { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}
+
+fn carry(command: &BundleCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        BundleCommand::Key { out } => {
+            super::print_json(&serde_json::json!({"public_key": bundle::keygen(out)?}))?;
+        }
+        BundleCommand::Create { data, key, out } => {
+            let lists = bundle::create(data, key, out, now())?;
+            super::print_json(&serde_json::json!({"lists": lists}))?;
+        }
+        BundleCommand::Import { bundle, public_key, data, force } => {
+            let taken = bundle::import(bundle, public_key, data, now(), *force)?;
+            ListStore::new(data).build(&data.join("index"))?;
+            super::print_json(&serde_json::json!({"taken": taken}))?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
