@@ -26,6 +26,8 @@ enum Command {
     Verify(cmd::verify::Args),
     /// Make, list and revoke API keys.
     Key(cmd::key::Args),
+    /// Show applications and say what they may do with faces.
+    Application(cmd::application::Args),
     /// Print the OpenAPI document of the HTTP API.
     Openapi(cmd::openapi::Args),
     /// Index watch-lists, screen against them, keep their versions.
@@ -66,6 +68,7 @@ fn main() -> std::process::ExitCode {
         Command::Demo(args) => cmd::demo::run(&args),
         Command::Verify(args) => cmd::verify::run(&args),
         Command::Key(args) => cmd::key::run(&args),
+        Command::Application(args) => cmd::application::run(&args),
         Command::Openapi(args) => cmd::openapi::run(&args),
         Command::Aml(args) => cmd::aml::run(&args),
         Command::Aamva(args) => cmd::aamva::run(&args),

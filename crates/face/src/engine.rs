@@ -199,6 +199,11 @@ impl Engine {
         &self.model
     }
 
+    /// Length of the embedder's templates.
+    pub fn dimension(&self) -> usize {
+        self.spec.dimension
+    }
+
     /// What scores mean for this embedder.
     pub fn calibration(&self) -> &Calibration {
         &self.calibration

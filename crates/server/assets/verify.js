@@ -25,7 +25,7 @@
     };
     setTimeout(poll, 700);
   }
-  if (body.step !== "capture") return;
+  if (body.step !== "capture" || $("challenge")) return;
 
   const text = JSON.parse($("texts").textContent);
   const [video, still, guide, message, form] = ["video", "still", "guide", "message", "upload"].map($);

@@ -22,7 +22,10 @@ mod faces;
 
 pub use document_block::{block as document_block, code_of};
 pub use faces::face_threshold_defaults;
-pub(crate) use faces::{age as estimate_age, compare_looks, liveness, look};
+pub(crate) use faces::{
+    Look, age as estimate_age, compare as compare_faces, compare_looks, entities, liveness, look,
+    several_faces, template,
+};
 
 /// What a person handed in.
 pub struct Submission {
@@ -34,6 +37,10 @@ pub struct Submission {
     pub back: Option<Vec<u8>>,
     /// Picture of the person.
     pub selfie: Option<Vec<u8>>,
+    /// The judged liveness challenge, where one was answered.
+    pub challenge: Option<crate::active::Outcome>,
+    /// A picture of the person that the owner gave.
+    pub portrait: Option<Vec<u8>>,
     /// What the caller knows about the person.
     pub expected: Option<Value>,
     /// The day on which the document is judged.
@@ -51,6 +58,8 @@ pub struct Examined {
     blocks: BTreeMap<Feature, Value>,
     /// The portrait cut out of the document, JPEG.
     pub portrait: Option<Vec<u8>>,
+    /// Template of the selfie's face, where one could be made.
+    pub template: Option<face::Template>,
     /// Issuing state of the document.
     pub country: Option<String>,
     /// Type code of the document.
@@ -78,7 +87,19 @@ impl Examined {
         Self { findings, ..Self::default() }
     }
 
-    fn add(&mut self, finding: Finding, block: Value) {
+    /// Adds what a search among the enrolled faces saw to the liveness check.
+    pub(crate) fn add_matches(&mut self, signals: Vec<Signal>, matches: Value) {
+        let present = |feature: &Feature| self.findings.contains_key(feature);
+        let Some(feature) = [Feature::Liveness, Feature::FaceMatch].into_iter().find(present) else { return };
+        if let Some(finding) = self.findings.get_mut(&feature) {
+            finding.signals.extend(signals);
+        }
+        if let Some(block) = self.blocks.get_mut(&feature) {
+            block["matches"] = matches;
+        }
+    }
+
+    pub(crate) fn add(&mut self, finding: Finding, block: Value) {
         self.blocks.insert(finding.feature, block);
         self.findings.insert(finding.feature, finding);
     }
@@ -173,11 +194,16 @@ pub fn examine(engines: &Engines, submission: &Submission) -> Examined {
     };
     if let Some(selfie) = selfie {
         if definition.has(Feature::Liveness) {
-            let (finding, block) = faces::liveness(engines, &selfie);
+            let (finding, block) = match definition.active_liveness() {
+                None => faces::liveness(engines, &selfie),
+                Some(asked) => faces::active_liveness(engines, &selfie, asked, submission.challenge.as_ref()),
+            };
             out.add(finding, block);
         }
+        out.template = faces::template(engines, &selfie);
         if definition.has(Feature::FaceMatch) {
-            let (finding, block) = faces::compare(engines, portrait.as_ref(), &selfie);
+            let (finding, block) =
+                faces::compare(engines, portrait.as_ref(), submission.portrait.as_deref(), &selfie);
             out.add(finding, block);
         }
         if definition.has(Feature::AgeEstimation) {

@@ -11,7 +11,11 @@ use store::{
 use workflow::{Capture, Definition, Event, Feature, SessionStatus, Step, next_step, transition};
 
 use crate::{
-    Service, checks, jobs,
+    Service,
+    active::ActiveView,
+    checks,
+    face_search::Settings,
+    jobs,
     pool::PoolError,
     sessions::{State, audit_session, details_of, state_of, status_of, tell_status},
     workflows,
@@ -35,6 +39,12 @@ pub struct View {
     pub wants_document: bool,
     /// Whether a selfie is asked for.
     pub wants_selfie: bool,
+    /// The active liveness challenge, where the selfie is taken by one.
+    pub liveness: Option<ActiveView>,
+    /// For what the face is also compared with faces that the application knows, when it does so.
+    pub face_search: Option<String>,
+    /// Whether the person may take the consent back here.
+    pub can_withdraw: bool,
     /// Where the person goes when it is over, with the result added.
     pub callback: Option<String>,
 }
@@ -45,6 +55,9 @@ pub enum Refused {
     /// The session is at another step, decided or over.
     #[error("the step is not open")]
     NotNow,
+    /// Nobody agreed yet, or the consent was withdrawn.
+    #[error("there is no consent")]
+    NoConsent,
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -76,16 +89,26 @@ impl From<store::Error> for CaptureError {
 }
 
 /// A session of a person, with what its step depends on.
-struct Open {
-    session: Session,
-    state: State,
-    definition: Definition,
+pub(crate) struct Open {
+    pub(crate) session: Session,
+    pub(crate) state: State,
+    pub(crate) definition: Definition,
 }
 
 /// Finds and locks the session behind a token, if the person may still act in it.
-fn open(tx: &mut Tx<'_>, token: &str) -> Result<Open, Refused> {
+pub(crate) fn open(tx: &mut Tx<'_>, token: &str) -> Result<Open, Refused> {
     let found = tx.session_by_token(token)?.ok_or(Refused::NotNow)?;
     let session = tx.sessions(found.application).find_for_update(found.id)?.ok_or(Refused::NotNow)?;
+    opened(tx, session)
+}
+
+/// The same without the lock, for looking before something is read or decoded.
+pub(crate) fn look(tx: &mut Tx<'_>, token: &str) -> Result<Open, Refused> {
+    let session = tx.session_by_token(token)?.ok_or(Refused::NotNow)?;
+    opened(tx, session)
+}
+
+fn opened(tx: &mut Tx<'_>, session: Session) -> Result<Open, Refused> {
     if !status_of(&session).is_open() || session.expires_at <= tx.now() {
         return Err(Refused::NotNow);
     }
@@ -96,7 +119,7 @@ fn open(tx: &mut Tx<'_>, token: &str) -> Result<Open, Refused> {
 }
 
 /// Saves what an act changed; the first act begins the session.
-fn save(tx: &mut Tx<'_>, mut open: Open, action: &str) -> Result<(), Refused> {
+pub(crate) fn save(tx: &mut Tx<'_>, mut open: Open, action: &str) -> Result<(), Refused> {
     let application = open.session.application;
     let before = status_of(&open.session);
     let next = transition(before, Event::Begun).map_err(|_| Refused::NotNow)?;
@@ -131,11 +154,11 @@ impl Service {
                 if status.is_open() && session.expires_at <= tx.now() {
                     status = transition(status, Event::TimedOut).unwrap_or(status);
                 }
-                let step = if status.is_open() {
-                    next_step(&definition, &state_of(&session)?.progress)
-                } else {
-                    Step::Result
-                };
+                let state = state_of(&session)?;
+                let step =
+                    if status.is_open() { next_step(&definition, &state.progress) } else { Step::Result };
+                let liveness = state.active.view(&definition, &state).filter(|_| status.is_open());
+                let settings = Settings::of(&owner);
                 let callback = details.callback.map(|callback| {
                     let separator = if callback.contains('?') { '&' } else { '?' };
                     let status = status.as_str().replace(' ', "%20");
@@ -145,6 +168,9 @@ impl Service {
                     session: session.id,
                     status,
                     step,
+                    liveness,
+                    face_search: settings.face_search,
+                    can_withdraw: state.progress.consented && status != SessionStatus::Abandoned,
                     application: owner.name,
                     wants_document: definition.has(Feature::Ocr),
                     wants_selfie: [Feature::Liveness, Feature::FaceMatch, Feature::AgeEstimation]
@@ -220,7 +246,7 @@ impl Service {
         let token = token.to_owned();
         let how = how.to_owned();
         let blob = object.blob.clone();
-        let written = self
+        let written: Result<Vec<BlobId>, Refused> = self
             .store
             .write(move |tx| {
                 let mut open = open(tx, &token)?;
@@ -230,16 +256,30 @@ impl Service {
                 insert_object(tx, application, open.session.id, &open.session.key, side.as_str(), &object)?;
                 open.state.objects.insert(side.as_str().to_owned(), object.id);
                 open.state.how.insert(side.as_str().to_owned(), how);
+                let mut unused = Vec::new();
+                if side == Capture::Selfie {
+                    // A picture handed in takes the place of the challenge; what that had shown belongs to other pixels.
+                    open.state.active.outcome = None;
+                    for frames in open.state.active.drop_running() {
+                        unused.extend(tx.objects(application).delete(frames)?);
+                    }
+                }
                 open.state.progress.captured.insert(side);
-                save(tx, open, "session.capture")
+                save(tx, open, "session.capture")?;
+                Ok(unused)
             })
             .await;
-        if let Err(error) = written {
-            // The row was not written: the file belongs to nobody.
-            self.store.delete_blobs(&[blob]).await;
-            return Err(error.into());
+        match written {
+            Ok(unused) => {
+                self.store.delete_blobs(&unused).await;
+                Ok(())
+            }
+            Err(error) => {
+                // The row was not written: the file belongs to nobody.
+                self.store.delete_blobs(&[blob]).await;
+                Err(error.into())
+            }
         }
-        Ok(())
     }
 
     async fn may_capture(&self, token: &str, side: Capture) -> Result<(ApplicationId, SubjectKey), Refused> {
@@ -249,6 +289,9 @@ impl Service {
                 let session = tx.session_by_token(&token)?.ok_or(Refused::NotNow)?;
                 let definition = workflows::definition_of(tx, session.application, session.workflow)?
                     .ok_or(Refused::NotNow)?;
+                if status_of(&session).is_open() && !state_of(&session)?.progress.consented {
+                    return Err(Refused::NoConsent);
+                }
                 let fits = status_of(&session).is_open()
                     && session.expires_at > tx.now()
                     && takes(&state_of(&session)?, &definition, side);
@@ -346,7 +389,7 @@ pub(crate) fn insert_object(
 }
 
 /// Whether a picture of this side can be taken now: the next one, or one taken before that is made anew.
-fn takes(state: &State, definition: &Definition, side: Capture) -> bool {
+pub(crate) fn takes(state: &State, definition: &Definition, side: Capture) -> bool {
     let progress = &state.progress;
     progress.consented
         && !progress.submitted

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use store::{ApplicationId, Pii, SessionId, rows::checks::Check, rows::jobs::Job};
-use workflow::{Event, SessionStatus, decide, judge, transition};
+use workflow::{Event, Feature, SessionStatus, decide, judge, transition};
 
 use crate::{
     Service, checks,
     hosted::insert_object,
+    screening::{Screened, watch},
     sessions::{audit_session, details_of, state_of, status_of, tell_status},
     setup::is_sandbox,
     workflows,
@@ -30,24 +31,29 @@ const RETRIES_S: [i64; 2] = [2, 30];
 
 /// Why a job did not end.
 #[derive(Debug, thiserror::Error)]
-enum JobError {
+pub(crate) enum JobError {
     #[error("the lease was lost")]
     LeaseLost,
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("the cores are busy")]
     Busy,
+    #[error("{0}")]
+    Lists(String),
 }
 
 /// A session with the pictures that were handed in.
 struct Loaded {
     submission: checks::Submission,
+    /// The reading of the chip, as `chip::step` keeps it.
+    chip: Option<Vec<u8>>,
     definition: workflow::Definition,
 }
 
 impl Service {
     /// Works until `stop` says so; then ends what is in hand.
     pub async fn work_until(self, mut stop: tokio::sync::watch::Receiver<bool>) {
+        let following = tokio::spawn(self.clone().follow_until(stop.clone()));
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let mut running = tokio::task::JoinSet::new();
         while !*stop.borrow() {
@@ -76,11 +82,34 @@ impl Service {
             }
         }
         while running.join_next().await.is_some() {}
+        let _ = following.await;
+    }
+
+    /// Runs every job that is ready now, one after the other; says how many there were. What [`Service::work_until`]
+    /// does all the time, done once.
+    ///
+    /// # Errors
+    /// When no job can be leased.
+    pub async fn run_ready(&self) -> Result<usize, store::Error> {
+        let mut count = 0;
+        loop {
+            let jobs = self.store.write(|tx| tx.lease_jobs(QUEUE, 16, LEASE_SECONDS)).await?;
+            if jobs.is_empty() {
+                return Ok(count);
+            }
+            for job in jobs {
+                count += 1;
+                self.run_job(job).await;
+            }
+        }
     }
 
     async fn run_job(&self, job: Job) {
         let outcome = match job.kind.as_str() {
             CHECK_SESSION => self.check_session(&job).await,
+            watch::FOLLOW => self.follow_shard(&job).await,
+            watch::RESCREEN => self.rescreen(&job).await,
+            crate::active::JUDGE => self.judge_challenge(&job).await,
             _ => {
                 let job = job.clone();
                 self.store
@@ -118,17 +147,35 @@ impl Service {
             self.store.write(move |tx| tx.complete_job(&job)).await?;
             return Ok(());
         };
-        let mut definition = loaded.definition.clone();
         let engines = self.engines.clone();
-        let submission = loaded.submission;
-        let examined = match self.pool.run(move || checks::examine(&engines, &submission)).await {
-            Ok(examined) => examined,
+        let Loaded { submission, chip, definition } = loaded;
+        let unproven = definition.clone();
+        let computed = self
+            .pool
+            .run(move || {
+                let mut examined = checks::examine(&engines, &submission);
+                let definition = crate::chip::step::add_chip(
+                    &engines,
+                    definition,
+                    &submission,
+                    chip.as_deref(),
+                    &mut examined,
+                );
+                (examined, definition)
+            })
+            .await;
+        let (mut examined, mut definition) = match computed {
+            Ok(computed) => computed,
             Err(crate::pool::PoolError::Busy) => return Err(JobError::Busy),
             // A check that panics on these pictures will do so again: a person must look.
-            Err(crate::pool::PoolError::Panicked(reason)) => checks::Examined::failed(&definition, &reason),
+            Err(crate::pool::PoolError::Panicked(reason)) => {
+                (checks::Examined::failed(&unproven, &reason), unproven)
+            }
         };
         checks::face_threshold_defaults(&self.engines, &mut definition);
-        self.conclude(job.clone(), application, session, definition, examined).await
+        self.search_session(application, session, &mut examined).await?;
+        let screened = self.screen_session(application, session, &mut definition, &mut examined).await?;
+        self.conclude(job.clone(), application, session, definition, examined, screened).await
     }
 
     async fn load_submission(
@@ -153,23 +200,26 @@ impl Service {
                     }
                 }
                 let sandbox = is_sandbox(tx, application)?;
-                Ok::<_, store::Error>(
-                    definition.map(|definition| (definition, details, objects, tx.now(), sandbox)),
-                )
+                Ok::<_, store::Error>(definition.map(|definition| {
+                    (definition, details, objects, tx.now(), sandbox, state.active.outcome)
+                }))
             })
             .await?;
-        let Some((definition, details, objects, now, sandbox)) = found else { return Ok(None) };
+        let Some((definition, details, objects, now, sandbox, challenge)) = found else { return Ok(None) };
         let mut pictures = std::collections::BTreeMap::new();
         for (kind, object) in objects {
             let bytes = self.store.get_blob(&object).await?.ok_or(store::Error::Seal)?;
             pictures.insert(kind, bytes);
         }
         Ok(Some(Loaded {
+            chip: pictures.remove(crate::chip::relay::OBJECT),
             submission: checks::Submission {
                 definition: definition.clone(),
                 front: pictures.remove("front"),
                 back: pictures.remove("back"),
                 selfie: pictures.remove("selfie"),
+                challenge,
+                portrait: details.portrait_bytes(),
                 expected: details.expected_details,
                 today: crate::date_of(now),
                 passwords: [None, None],
@@ -187,6 +237,7 @@ impl Service {
         id: SessionId,
         definition: workflow::Definition,
         examined: checks::Examined,
+        screened: Option<Screened>,
     ) -> Result<(), JobError> {
         let key = self
             .store
@@ -210,6 +261,9 @@ impl Service {
                 let mut state = state_of(&session)?;
                 if status_of(&session) != SessionStatus::InProgress || !state.progress.submitted {
                     return tx.complete_job(&job).map(|_| ()).map_err(JobError::from);
+                }
+                if let Some(template) = &examined.template {
+                    crate::face_search::enrol_in(tx, application, id, &session.key, template)?;
                 }
                 if let Some(portrait) = &portrait {
                     insert_object(tx, application, id, &session.key, "portrait", portrait)?;
@@ -260,7 +314,13 @@ impl Service {
                 next.as_str().clone_into(&mut session.status);
                 state.progress.decided = true;
                 session.state = Pii(serde_json::to_value(&state).map_err(store::Error::Json)?);
-                session.decision = Some(Pii(decision_of(&examined, &verdicts)));
+                let mut decision = decision_of(&definition, &examined, &verdicts);
+                if let Some(screened) = &screened {
+                    decision["screening"] = screened.kept();
+                    let block = examined.block(Feature::Aml).unwrap_or_default();
+                    screened.settle(tx, application, &session, &block)?;
+                }
+                session.decision = Some(Pii(decision));
                 session.country.clone_from(&examined.country);
                 session.document_type.clone_from(&examined.document_code);
                 session.decided_at = Some(tx.now());
@@ -281,7 +341,11 @@ impl Service {
 }
 
 /// What is kept of the checks for the decision: blocks by feature, with their status and warnings.
-fn decision_of(examined: &checks::Examined, verdicts: &[workflow::Verdict]) -> Value {
+fn decision_of(
+    definition: &workflow::Definition,
+    examined: &checks::Examined,
+    verdicts: &[workflow::Verdict],
+) -> Value {
     let blocks: Vec<Value> = verdicts
         .iter()
         .map(|verdict| {
@@ -289,6 +353,13 @@ fn decision_of(examined: &checks::Examined, verdicts: &[workflow::Verdict]) -> V
             block["node_id"] = json!(verdict.node_id);
             block["status"] = json!(verdict.status);
             block["warnings"] = json!(verdict.warnings);
+            if let (Feature::Liveness | Feature::FaceMatch, Some(node)) =
+                (verdict.feature, definition.node(verdict.feature))
+            {
+                let config = &node.config;
+                block["thresholds"] =
+                    json!({ "decline": config.decline_threshold, "review": config.review_threshold });
+            }
             json!({ "feature": verdict.feature, "block": block })
         })
         .collect();

@@ -6,11 +6,15 @@
 //! transaction with its event and its audit row.
 
 pub mod access;
+pub mod active;
 pub mod age;
 pub mod checks;
 pub mod chip;
+pub mod consent;
 mod decision;
 mod engines;
+pub mod face_lists;
+pub mod face_search;
 pub mod hosted;
 pub mod idempotency;
 mod jobs;
@@ -38,20 +42,24 @@ pub struct Service {
     pub(crate) engines: Arc<Engines>,
     pub(crate) pool: pool::CpuPool,
     pub(crate) lists: Arc<screening::WatchLists>,
-    pub(crate) trust_file: Arc<std::path::PathBuf>,
+    pub(crate) trust: Arc<chip::trust::TrustFiles>,
+    pub(crate) conversations: Arc<chip::relay::Conversations>,
+    pub(crate) galleries: Arc<face_search::Galleries>,
     keys: Arc<access::KeyCache>,
 }
 
 impl Service {
     /// A service over an opened store; `engines` may lack models, then checks that need them say so. Facts that the
-    /// operator imports lie in `data_dir`: watch-lists in `aml/index`, trusted chip issuers in `chip/trust.json`.
+    /// operator imports lie in `data_dir`: watch-lists in `aml`, trusted chip issuers in `chip`.
     pub fn new(store: Store, engines: Engines, data_dir: &std::path::Path) -> Self {
         Self {
             store,
             engines: Arc::new(engines),
             pool: pool::CpuPool::of_this_machine(),
-            lists: Arc::new(screening::WatchLists::in_folder(data_dir.join("aml/index"))),
-            trust_file: Arc::new(data_dir.join("chip/trust.json")),
+            lists: Arc::new(screening::WatchLists::in_folder(data_dir.join("aml"))),
+            trust: Arc::new(chip::trust::TrustFiles::in_folder(data_dir.join("chip"))),
+            conversations: Arc::default(),
+            galleries: Arc::default(),
             keys: Arc::default(),
         }
     }

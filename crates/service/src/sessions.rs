@@ -8,7 +8,7 @@ use store::{
     ApplicationId, Pii, Session, SessionId, Time, Tx, WorkflowId, audit,
     rows::{idempotency::Begin, sessions},
 };
-use workflow::{Definition, Event, NotAllowed, Progress, SessionStatus, transition};
+use workflow::{Definition, Event, Feature, NotAllowed, Progress, SessionStatus, transition};
 
 use crate::{Service, access::Access, decision, idempotency, rfc3339};
 
@@ -48,8 +48,16 @@ pub(crate) struct Details {
     pub(crate) metadata: Option<Value>,
     pub(crate) contact_details: Option<Value>,
     pub(crate) expected_details: Option<Value>,
+    /// A picture of the person that the owner gave: a small JPEG, base64.
+    pub(crate) portrait: Option<String>,
     /// The link's token, so that the link can be shown again.
     pub(crate) token: String,
+}
+
+impl Details {
+    pub(crate) fn portrait_bytes(&self) -> Option<Vec<u8>> {
+        base64::engine::general_purpose::STANDARD.decode(self.portrait.as_deref()?).ok()
+    }
 }
 
 /// Where the person stands; sealed in the session's row.
@@ -61,6 +69,8 @@ pub(crate) struct State {
     pub(crate) objects: std::collections::BTreeMap<String, store::ObjectId>,
     /// How each capture came: `camera` or `upload`.
     pub(crate) how: std::collections::BTreeMap<String, String>,
+    /// The liveness challenge.
+    pub(crate) active: crate::active::Active,
 }
 
 /// A session that was started, or given again.
@@ -101,6 +111,9 @@ pub enum StartError {
     /// The owner blocked this person.
     #[error("person is blocked")]
     Blocked,
+    /// The picture of the person is none, or the workflow has no face match that would use it.
+    #[error("portrait image cannot be used")]
+    Portrait(&'static str),
     /// The first request with this idempotency key is still at work.
     #[error("idempotency key is in use")]
     KeyInUse,
@@ -211,6 +224,11 @@ fn insert_session(
 ) -> Result<(Started, store::SubjectId), StartError> {
     let row = tx.workflows(application).published(new.workflow)?.ok_or(StartError::UnknownWorkflow)?;
     let definition: Definition = serde_json::from_value(row.settings).map_err(store::Error::Json)?;
+    if new.portrait.is_some() && !definition.has(Feature::FaceMatch) {
+        return Err(StartError::Portrait(
+            "This workflow compares no faces. Send no portrait_image, or use a workflow with FACE_MATCH.",
+        ));
+    }
     let (subject, key, vendor_index) = match &new.vendor_data {
         None => {
             let (subject, key) = tx.subjects(application).create("user")?;
@@ -237,6 +255,7 @@ fn insert_session(
         metadata: new.metadata.clone(),
         contact_details: new.contact_details.clone(),
         expected_details: new.expected_details.clone(),
+        portrait: new.portrait.as_ref().map(|jpeg| base64::engine::general_purpose::STANDARD.encode(jpeg)),
         token: token.clone(),
     };
     let mut session = Session {
@@ -297,6 +316,9 @@ fn reuse(
     let mut details = details_of(&session)?;
     details.callback.clone_from(&new.callback);
     details.metadata.clone_from(&new.metadata);
+    if let Some(jpeg) = &new.portrait {
+        details.portrait = Some(base64::engine::general_purpose::STANDARD.encode(jpeg));
+    }
     let started = Started {
         session: session.id,
         number: session.number,
@@ -330,6 +352,16 @@ impl Service {
         render: impl Fn(&Started) -> Vec<u8> + Send + Sync + 'static,
     ) -> Result<StartAnswer, StartError> {
         let access = access.clone();
+        let mut new = new;
+        if let Some(bytes) = new.portrait.take() {
+            // Kept small and without metadata: it lies in the session's sealed row.
+            let small = self.pool.run(move || {
+                let picture = crate::checks::decode(&bytes, None).ok()?;
+                Some(imaging::encode_jpeg(&imaging::fit_within(&picture.pixels, 640), 92))
+            });
+            let small = small.await.ok().flatten();
+            new.portrait = Some(small.ok_or(StartError::Portrait("Upload a valid image, base64 encoded."))?);
+        }
         self.store
             .write(move |tx| {
                 if let Some(key) = &key {
@@ -488,6 +520,7 @@ impl Service {
                     let mut state = state_of(&session)?;
                     state.progress = Progress { consented: state.progress.consented, ..Progress::default() };
                     state.objects.clear();
+                    state.active = crate::active::Active::default();
                     session.state = Pii(serde_json::to_value(&state).map_err(store::Error::Json)?);
                     session.decision = None;
                     session.expires_at = tx.now().plus_seconds(604_800);

@@ -17,6 +17,7 @@ use crate::{
     checks::{self, Unreadable},
     hosted::insert_object,
     pool::PoolError,
+    screening::Screened,
     sessions::{Details, State, audit_session},
 };
 
@@ -67,7 +68,7 @@ pub struct FaceMatch {
     pub reference: Vec<u8>,
     /// A similarity at or below this declines.
     pub decline_threshold: f64,
-    /// Whether turned pictures are tried; the detector always does.
+    /// Whether turned pictures are tried.
     pub rotate: bool,
     /// The rest.
     pub common: Common,
@@ -80,7 +81,7 @@ pub struct PassiveLiveness {
     pub user: Vec<u8>,
     /// A score at or below this declines.
     pub decline_threshold: f64,
-    /// Whether turned pictures are tried; the detector always does.
+    /// Whether turned pictures are tried.
     pub rotate: bool,
     /// The rest.
     pub common: Common,
@@ -95,7 +96,7 @@ pub struct AgeEstimation {
     pub liveness_decline_threshold: f64,
     /// An estimated age below this declines.
     pub minimum_age: u8,
-    /// Whether turned pictures are tried; the detector always does.
+    /// Whether turned pictures are tried.
     pub rotate: bool,
     /// The rest.
     pub common: Common,
@@ -124,6 +125,15 @@ pub enum StandaloneError {
     /// A PDF that does not open; the text is the API's.
     #[error("{0}")]
     Password(String),
+    /// The picture shows no face to search for.
+    #[error("no face was found")]
+    NoFace,
+    /// The application does not search faces.
+    #[error("face search is switched off")]
+    Disabled,
+    /// The application requires a recorded consent, and there is none.
+    #[error("there is no consent")]
+    ConsentRequired,
     /// The picture shows no document.
     #[error("no document was recognised")]
     NoDocument,
@@ -151,7 +161,7 @@ impl From<PoolError> for StandaloneError {
 }
 
 /// A picture that cannot be used, in the API's words.
-fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneError {
+pub(crate) fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneError {
     use imaging::DecodeError;
     match error.cause() {
         DecodeError::PasswordRequired | DecodeError::EncryptionUnsupported => StandaloneError::Password(
@@ -162,6 +172,13 @@ fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneError {
         ),
         _ => StandaloneError::Picture { field, text: error.message() },
     }
+}
+
+/// Leaves out turned faces unless the caller wants turned pictures tried.
+fn upright(look: Result<checks::Look, String>, turned_too: bool) -> Result<checks::Look, String> {
+    let mut look = look?;
+    look.keep_upright(turned_too);
+    Ok(look)
 }
 
 fn one_node(feature: Feature, config: NodeConfig) -> Definition {
@@ -183,6 +200,12 @@ fn finish(mut block: Value, verdict: &Verdict, status: &str) -> Value {
     block
 }
 
+/// Says under which thresholds a score was judged.
+fn with_thresholds(mut block: Value, config: &NodeConfig) -> Value {
+    block["thresholds"] = json!({ "decline": config.decline_threshold, "review": config.review_threshold });
+    block
+}
+
 /// Judges a finding under one node's settings and completes its block.
 fn judged(definition: &Definition, finding: &Finding, block: Value) -> (Value, Vec<Verdict>) {
     let verdict = match definition.nodes.first() {
@@ -196,13 +219,26 @@ fn judged(definition: &Definition, finding: &Finding, block: Value) -> (Value, V
     (finish(block, &verdict, status), vec![verdict])
 }
 
-/// What is kept of a single check.
-struct Kept {
-    name: &'static str,
+/// Judges a finding under settings of its own and completes its block with the status, as single checks do.
+pub(crate) fn judged_single(
     feature: Feature,
+    config: NodeConfig,
+    finding: &Finding,
     block: Value,
-    status: &'static str,
-    pictures: Vec<(&'static str, Vec<u8>)>,
+) -> (Value, &'static str) {
+    let (block, verdicts) = judged(&one_node(feature, config), finding, block);
+    (block, verdicts.first().map_or("Declined", |verdict| two_valued(verdict.status)))
+}
+
+/// What is kept of a single check.
+pub(crate) struct Kept {
+    pub(crate) name: &'static str,
+    pub(crate) feature: Feature,
+    pub(crate) block: Value,
+    pub(crate) status: &'static str,
+    pub(crate) pictures: Vec<(&'static str, Vec<u8>)>,
+    /// What a screening leaves beside its block.
+    pub(crate) screened: Option<Screened>,
 }
 
 impl Service {
@@ -275,8 +311,14 @@ impl Service {
         let mut pictures = pictures;
         pictures.extend(portrait.map(|portrait| ("portrait", portrait)));
         let inline = pictures.clone();
-        let kept =
-            Kept { name: "ID_VERIFICATION", feature: Feature::Ocr, block: block.clone(), status, pictures };
+        let kept = Kept {
+            name: "ID_VERIFICATION",
+            feature: Feature::Ocr,
+            block: block.clone(),
+            status,
+            pictures,
+            screened: None,
+        };
         let mut block = block;
         let request = if common.save { Some(self.keep(access, &common, kept).await?) } else { None };
         let links = match request {
@@ -296,6 +338,7 @@ impl Service {
     /// # Errors
     /// [`StandaloneError`].
     pub async fn face_match(&self, access: &Access, input: FaceMatch) -> Result<Answer, StandaloneError> {
+        self.consented(access, &input.common).await?;
         let engines = self.faces_ready()?;
         let common = input.common.clone();
         let pictures = vec![("selfie", input.user.clone()), ("portrait", input.reference.clone())];
@@ -304,14 +347,17 @@ impl Service {
             .run(move || {
                 let look = |field: &'static str, bytes: &[u8]| {
                     checks::decode(bytes, None).map_err(|error| unreadable(field, &error))?;
-                    checks::look(&engines, Some(bytes))
-                        .map_err(|reason| StandaloneError::Failed(reason.into()))
+                    let mut look = checks::look(&engines, Some(bytes))
+                        .map_err(|reason| StandaloneError::Failed(reason.into()))?;
+                    look.keep_upright(input.rotate);
+                    Ok::<_, StandaloneError>(look)
                 };
                 let (user, reference) =
                     (look("user_image", &input.user)?, look("ref_image", &input.reference)?);
                 let (finding, block) = checks::compare_looks(&engines, &user, Some(&reference));
                 let config =
                     NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() };
+                let block = with_thresholds(block, &config);
                 let (block, verdicts) = judged(&one_node(Feature::FaceMatch, config), &finding, block);
                 Ok::<_, StandaloneError>((
                     block,
@@ -319,8 +365,14 @@ impl Service {
                 ))
             })
             .await??;
-        let kept =
-            Kept { name: "FACE_MATCH", feature: Feature::FaceMatch, block: block.clone(), status, pictures };
+        let kept = Kept {
+            name: "FACE_MATCH",
+            feature: Feature::FaceMatch,
+            block: block.clone(),
+            status,
+            pictures,
+            screened: None,
+        };
         self.answer(access, &common, kept, block).await
     }
 
@@ -332,33 +384,81 @@ impl Service {
         &self,
         access: &Access,
         input: PassiveLiveness,
+        public_url: &str,
     ) -> Result<Answer, StandaloneError> {
+        let settings = self.consented(access, &input.common).await?;
         let engines = self.faces_ready()?;
         let common = input.common.clone();
         let pictures = vec![("selfie", input.user.clone())];
-        let (block, status) = self
+        let decline_threshold = input.decline_threshold;
+        let (finding, block, template) = self
             .pool
             .run(move || {
                 checks::decode(&input.user, None).map_err(|error| unreadable("user_image", &error))?;
-                let look = checks::look(&engines, Some(&input.user));
+                let look = upright(checks::look(&engines, Some(&input.user)), input.rotate);
                 let (finding, block) = checks::liveness(&engines, &look);
-                let config =
-                    NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() };
-                let (block, verdicts) = judged(&one_node(Feature::Liveness, config), &finding, block);
-                Ok::<_, StandaloneError>((
-                    block,
-                    verdicts.first().map_or("Declined", |v| two_valued(v.status)),
-                ))
+                Ok::<_, StandaloneError>((finding, block, checks::template(&engines, &look)))
             })
             .await??;
+        let (mut finding, mut block) = (finding, block);
+        let template = template.filter(|_| settings.face_search.is_some());
+        if let Some(template) = &template {
+            // The person's own faces are no duplicates; without a name nobody's are left out.
+            let own = self.subject_of(access, &common).await?;
+            let kind = crate::face_search::SearchType::MostSimilar;
+            let found = self.find_face(access.application, template.clone(), kind, own).await?;
+            finding.signals.extend(found.signals(&template.model));
+            block["matches"] = json!(self.show(access.application, &found, public_url).await?);
+        }
+        let mut config = NodeConfig { decline_threshold: Some(decline_threshold), ..NodeConfig::default() };
+        // That a face is known is told; whether it matters, the caller knows.
+        for risk in ["DUPLICATED_FACE", "POSSIBLE_DUPLICATED_FACE"] {
+            config.actions.insert(risk.to_owned(), Action::NoAction);
+        }
+        let block = with_thresholds(block, &config);
+        let (block, status) = judged_single(Feature::Liveness, config, &finding, block);
         let kept = Kept {
             name: "PASSIVE_LIVENESS",
             feature: Feature::Liveness,
             block: block.clone(),
             status,
             pictures,
+            screened: None,
         };
-        self.answer(access, &common, kept, block).await
+        let answer = self.answer(access, &common, kept, block).await?;
+        self.enrol_saved(access, &common, &answer, template).await?;
+        Ok(answer)
+    }
+
+    /// The person whom the caller names, if known already.
+    async fn subject_of(
+        &self,
+        access: &Access,
+        common: &Common,
+    ) -> Result<Option<store::SubjectId>, store::Error> {
+        let (application, vendor_data) = (access.application, common.vendor_data.clone());
+        let Some(vendor_data) = vendor_data else { return Ok(None) };
+        self.store
+            .read(move |tx| {
+                Ok(tx.subjects(application).find_by_vendor("user", &vendor_data)?.map(|subject| subject.id))
+            })
+            .await
+    }
+
+    /// Enrols the face of a saved check.
+    async fn enrol_saved(
+        &self,
+        access: &Access,
+        common: &Common,
+        answer: &Answer,
+        template: Option<face::Template>,
+    ) -> Result<(), store::Error> {
+        match template {
+            Some(template) if common.save => {
+                self.enrol(access.application, SessionId(answer.request), &template).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Estimates an age; passive liveness is judged with it.
@@ -370,6 +470,7 @@ impl Service {
         access: &Access,
         input: AgeEstimation,
     ) -> Result<Answer, StandaloneError> {
+        let settings = self.consented(access, &input.common).await?;
         let engines = self.faces_ready()?;
         let missing = "the age model is not installed: it is opt-in, install it with `bonafide models install faceres-age`";
         match engines.ages() {
@@ -379,11 +480,11 @@ impl Service {
         }
         let common = input.common.clone();
         let pictures = vec![("selfie", input.user.clone())];
-        let (block, status) = self
+        let (block, status, template) = self
             .pool
             .run(move || {
                 checks::decode(&input.user, None).map_err(|error| unreadable("user_image", &error))?;
-                let look = checks::look(&engines, Some(&input.user));
+                let look = upright(checks::look(&engines, Some(&input.user)), input.rotate);
                 let (live, live_block) = checks::liveness(&engines, &look);
                 let (aged, mut block) = checks::estimate_age(&engines, &look);
                 let live_config = NodeConfig {
@@ -404,7 +505,11 @@ impl Service {
                 block["score"] = live_block["score"].clone();
                 block["status"] = json!(status);
                 block["warnings"] = json!(warnings);
-                Ok::<_, StandaloneError>((block, status))
+                block["thresholds"] = json!({
+                    "minimum_age": input.minimum_age,
+                    "liveness_decline": input.liveness_decline_threshold,
+                });
+                Ok::<_, StandaloneError>((block, status, checks::template(&engines, &look)))
             })
             .await??;
         let kept = Kept {
@@ -413,11 +518,15 @@ impl Service {
             block: block.clone(),
             status,
             pictures,
+            screened: None,
         };
-        self.answer(access, &common, kept, block).await
+        let answer = self.answer(access, &common, kept, block).await?;
+        let template = template.filter(|_| settings.face_search.is_some());
+        self.enrol_saved(access, &common, &answer, template).await?;
+        Ok(answer)
     }
 
-    fn faces_ready(&self) -> Result<std::sync::Arc<crate::Engines>, StandaloneError> {
+    pub(crate) fn faces_ready(&self) -> Result<std::sync::Arc<crate::Engines>, StandaloneError> {
         let engines = self.engines.clone();
         engines.faces().map_err(|error| StandaloneError::NotInstalled(crate::engines::chain(&error)))?;
         Ok(engines)
@@ -438,11 +547,11 @@ impl Service {
         status: &'static str,
         pictures: Vec<(&'static str, Vec<u8>)>,
     ) -> Result<Answer, StandaloneError> {
-        let kept = Kept { name, feature, block: block.clone(), status, pictures };
+        let kept = Kept { name, feature, block: block.clone(), status, pictures, screened: None };
         self.answer(access, common, kept, block).await
     }
 
-    async fn answer(
+    pub(crate) async fn answer(
         &self,
         access: &Access,
         common: &Common,
@@ -455,6 +564,8 @@ impl Service {
 
     /// Keeps a single check as a session of its own kind.
     async fn keep(&self, access: &Access, common: &Common, kept: Kept) -> Result<SessionId, StandaloneError> {
+        let mut kept = kept;
+        crate::face_search::without_others(&mut kept.block);
         let application = access.application;
         let vendor_data = common.vendor_data.clone();
         // The person's key first: pictures are sealed with it before their rows are written.
@@ -499,7 +610,10 @@ impl Service {
                     metadata: common.metadata.clone(),
                     ..Details::default()
                 };
-                let checks = json!({ "checks": [{ "feature": kept.feature, "block": kept.block }] });
+                let mut checks = json!({ "checks": [{ "feature": kept.feature, "block": kept.block }] });
+                if let Some(screened) = &kept.screened {
+                    checks["screening"] = screened.kept();
+                }
                 let session = Session {
                     application,
                     id,
@@ -533,6 +647,9 @@ impl Service {
                 tx.sessions(application).insert(&session)?;
                 for (kind, object) in &written {
                     insert_object(tx, application, id, &key, kind, object)?;
+                }
+                if let Some(screened) = &kept.screened {
+                    screened.settle(tx, application, &session, &kept.block)?;
                 }
                 audit_session(
                     tx,

@@ -3,6 +3,7 @@
 pub(crate) mod aamva;
 pub(crate) mod age;
 pub(crate) mod aml;
+pub(crate) mod application;
 pub(crate) mod audit;
 pub(crate) mod barcode;
 pub(crate) mod chip;

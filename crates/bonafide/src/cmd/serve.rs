@@ -132,6 +132,12 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
             eprintln!("warning: {missing}");
         }
     });
+    let searching = service.clone();
+    tokio::spawn(async move {
+        if let Err(error) = searching.warm_face_search().await {
+            eprintln!("warning: the index of faces is built at the first search: {error}");
+        }
+    });
     if args.role == Role::Worker {
         eprintln!("working on queued checks; stop with Ctrl-C");
         stop_signal().await;

@@ -76,6 +76,8 @@ pub(crate) fn verify(
         front: Some(front),
         back,
         selfie,
+        challenge: None,
+        portrait: None,
         expected: None,
         today,
         passwords: [None, None],

@@ -3,9 +3,13 @@
 //! Names begin with the number of the test in the quality bar (T01, T10 …).
 
 mod abuse;
+mod active;
+mod chip;
 mod contract;
 mod durability;
+mod faces;
 mod flow;
 mod privacy;
+mod screening;
 mod server;
 mod tenants;

@@ -122,8 +122,10 @@ fn spawn(data: &Path, extra: &[(String, String)]) -> (Child, String) {
         .envs(extra.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    // Without models: what these tests are about needs none, and a check that cannot run is part of it.
-    command.env("BONAFIDE_MODELS", data.join("no-models"));
+    // Without models unless a test asks: most need none, and a check that cannot run is part of them.
+    if !extra.iter().any(|(name, _)| name == "BONAFIDE_MODELS") {
+        command.env("BONAFIDE_MODELS", data.join("no-models"));
+    }
     let mut child = command.spawn().expect("bonafide starts");
     let mut lines = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
     let mut said = Vec::new();

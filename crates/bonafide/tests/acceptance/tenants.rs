@@ -11,7 +11,7 @@ use crate::server::{Answer, BONAFIDE, Server, agent, create_key, send};
 
 /// Operations that need no key, on purpose.
 const PUBLIC: &[&str] =
-    &["POST /verify-age", "GET /system/healthcheck", "GET /system/ready", "GET /media/{token}"];
+    &["POST /verify-age", "GET /system/healthcheck", "GET /system/ready", "GET /media/{token}", "GET /healthz"];
 
 fn call(server: &Server, method: &str, path: &str, key: Option<&str>) -> Answer {
     let url = server.url(path);
@@ -45,6 +45,9 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
     let session =
         server.post_json("/v3/session/", &owner.text, &json!({ "workflow_id": owner.workflow })).json();
     let own = session["session_id"].as_str().unwrap();
+    let new_list = json!({ "name": "friends", "list_type": "allowlist", "entry_type": "face" });
+    let list = server.post_json("/v3/lists/", &owner.text, &new_list).json();
+    let list = list["list_id"].as_str().unwrap();
     let stranger = stranger_key(data.path());
 
     let mut seen = 0;
@@ -57,7 +60,13 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
             }
             seen += 1;
             let own_id = if path.contains("settings_uuid") { owner.workflow.as_str() } else { own };
-            let address = path.replace("{session_id}", own_id).replace("{settings_uuid}", own_id);
+            let address = path
+                .replace("{session_id}", own_id)
+                .replace("{settings_uuid}", own_id)
+                .replace("{list_uuid}", list)
+                .replace("{entry_uuid}", UNKNOWN)
+                .replace("{dataset}", "default")
+                .replace("{list_id}", "ofac");
             assert!(!address.contains('{'), "{name}: this test does not know a parameter of it");
             for (who, key) in [
                 ("nobody", None),
@@ -88,8 +97,12 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
                 );
             }
             // Another tenant's id answers like one that does not exist.
-            if path.contains('{') {
-                let nowhere = path.replace("{session_id}", UNKNOWN).replace("{settings_uuid}", UNKNOWN);
+            if ["{session_id}", "{settings_uuid}", "{list_uuid}"].iter().any(|id| path.contains(id)) {
+                let nowhere = path
+                    .replace("{session_id}", UNKNOWN)
+                    .replace("{settings_uuid}", UNKNOWN)
+                    .replace("{list_uuid}", UNKNOWN)
+                    .replace("{entry_uuid}", UNKNOWN);
                 let (theirs, unknown) = (
                     call(&server, &method, &address, Some(&stranger)),
                     call(&server, &method, &nowhere, Some(&stranger)),
@@ -108,7 +121,7 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
 const UNKNOWN: &str = "11111111-2222-4333-8444-555555555555";
 
 /// A key of a second application in the same store.
-fn stranger_key(data: &std::path::Path) -> String {
+pub(crate) fn stranger_key(data: &std::path::Path) -> String {
     let output = Command::new(BONAFIDE)
         .args(["key", "create", "--new-application", "Stranger", "--json", "--data"])
         .arg(data)

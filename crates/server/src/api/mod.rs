@@ -1,5 +1,9 @@
 //! The operations of the HTTP API, one file each.
 
+pub(crate) mod aml;
+pub(crate) mod chip;
+pub(crate) mod consents;
+pub(crate) mod face_lists;
 pub(crate) mod media;
 pub(crate) mod sessions;
 pub(crate) mod standalone;

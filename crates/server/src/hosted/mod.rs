@@ -4,6 +4,7 @@
 //! The server decides what comes next (`workflow::next_step`); pages only show
 //! it. Each step is a plain form that works without JavaScript.
 
+pub(crate) mod challenge;
 pub(crate) mod pages;
 pub(crate) mod routes;
 pub(crate) mod unilink;

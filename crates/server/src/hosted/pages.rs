@@ -12,7 +12,7 @@ use service::hosted::View;
 use workflow::{Capture, SessionStatus, Step};
 
 const CSS: &str = include_str!("../../assets/verify.css");
-const JS: &str = include_str!("../../assets/verify.js");
+const JS: &str = concat!(include_str!("../../assets/verify.js"), include_str!("../../assets/challenge.js"));
 
 /// Names of the static files: they carry a hash, so browsers may keep them for ever.
 static ASSETS: LazyLock<(String, String)> = LazyLock::new(|| {
@@ -78,6 +78,10 @@ impl Pages {
                 language => "en",
                 text => texts,
                 texts_json => minijinja::Value::from_safe_string(script_json(&texts["capture"])),
+                challenge_json => minijinja::Value::from_safe_string(script_json(&challenge_texts(texts))),
+                liveness => view.liveness.as_ref().filter(|_| capture == "selfie"),
+                face_search => view.face_search.as_deref().unwrap_or_default(),
+                can_withdraw => view.can_withdraw,
                 application => view.application,
                 base,
                 step,
@@ -143,14 +147,18 @@ pub(crate) fn must_agree() -> String {
     TEXTS["consent"]["must_agree"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The version of the consent text, for its record.
-pub(crate) fn consent_text(application: &str) -> String {
-    ["why", "retention", "agree"]
-        .iter()
-        .filter_map(|part| TEXTS["consent"][*part].as_str())
+/// The consent text as it is shown, for its record.
+pub(crate) fn consent_text(view: &View) -> String {
+    let search = view.face_search.is_some().then_some("search");
+    ["why", "retention"]
+        .into_iter()
+        .chain(search)
+        .chain(["agree"])
+        .filter_map(|part| TEXTS["consent"][part].as_str())
         .collect::<Vec<_>>()
         .join("\n")
-        .replace("{application}", application)
+        .replace("{application}", &view.application)
+        .replace("{purpose}", view.face_search.as_deref().unwrap_or_default())
 }
 
 fn outcome(status: SessionStatus) -> &'static str {
@@ -173,6 +181,15 @@ fn steps(view: &View) -> Vec<Step> {
     }
     steps.extend([Step::Submit, Step::Waiting, Step::Result]);
     steps
+}
+
+/// What the script of the challenge says: its own words, and those about cameras that it shares with the captures.
+fn challenge_texts(texts: &Value) -> Value {
+    let mut own = texts["challenge"].clone();
+    for shared in ["denied", "not_found", "in_use", "insecure"] {
+        own[shared] = texts["capture"][shared].clone();
+    }
+    own
 }
 
 /// JSON that cannot end the script element it stands in.

@@ -30,15 +30,15 @@ const FROM_COOKIE: &str = "-";
 const COOKIE: &str = "bonafide_session";
 
 /// A person's session, found by its token, with the address prefix of its pages.
-struct Visitor {
+pub(super) struct Visitor {
     view: View,
-    token: String,
+    pub(super) token: String,
     base: String,
     wants_json: bool,
 }
 
 /// Finds the session of a request, or answers for the link that leads nowhere.
-async fn visitor(
+pub(super) async fn visitor(
     app: &App,
     client: ClientAddress,
     headers: &HeaderMap,
@@ -123,6 +123,7 @@ fn state_json(view: &View) -> serde_json::Value {
         "back": { "max_megabytes": 10, "extensions": PICTURES_AND_PDF },
         "selfie": { "max_megabytes": 10, "extensions": PICTURES },
     });
+    state["liveness"] = json!(view.liveness);
     state["callback"] = json!(view.callback);
     state
 }
@@ -144,7 +145,7 @@ pub(crate) async fn state(
 }
 
 /// After a form: the new state for programs, the page for browsers.
-async fn done(app: &App, visitor: &Visitor) -> Response {
+pub(super) async fn done(app: &App, visitor: &Visitor) -> Response {
     if !visitor.wants_json {
         return Redirect::to(&visitor.base).into_response();
     }
@@ -156,7 +157,13 @@ async fn done(app: &App, visitor: &Visitor) -> Response {
 }
 
 /// What the person is told when a form was not taken.
-fn refused(app: &App, visitor: &Visitor, status: StatusCode, code: &str, message: &str) -> Response {
+pub(super) fn refused(
+    app: &App,
+    visitor: &Visitor,
+    status: StatusCode,
+    code: &str,
+    message: &str,
+) -> Response {
     if visitor.wants_json {
         return (status, Json(json!({ "message": message, "code": code }))).into_response();
     }
@@ -167,7 +174,7 @@ fn refused(app: &App, visitor: &Visitor, status: StatusCode, code: &str, message
     response
 }
 
-fn not_now(app: &App, visitor: &Visitor, refused_because: Refused) -> Response {
+pub(super) fn not_now(app: &App, visitor: &Visitor, refused_because: Refused) -> Response {
     match refused_because {
         Refused::NotNow => {
             if visitor.wants_json {
@@ -182,6 +189,13 @@ fn not_now(app: &App, visitor: &Visitor, refused_because: Refused) -> Response {
                 Redirect::to(&visitor.base).into_response()
             }
         }
+        Refused::NoConsent => refused(
+            app,
+            visitor,
+            StatusCode::FORBIDDEN,
+            "consent_required",
+            "Nothing is taken before you agreed. Reload the page.",
+        ),
         Refused::Store(error) => Failure::from(error).into_response(),
     }
 }
@@ -203,7 +217,7 @@ pub(crate) async fn consent(
     if !agreed {
         return refused(&app, &visitor, StatusCode::BAD_REQUEST, "consent_required", &pages::must_agree());
     }
-    let text = pages::consent_text(&visitor.view.application);
+    let text = pages::consent_text(&visitor.view);
     match app.service.consent(&visitor.token, "en", &text).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
@@ -264,6 +278,23 @@ pub(crate) async fn skip_back(
         Err(response) => return response,
     };
     match app.service.skip_back(&visitor.token).await {
+        Ok(()) => done(&app, &visitor).await,
+        Err(error) => not_now(&app, &visitor, error),
+    }
+}
+
+/// `POST /session/{token}/withdraw` — takes the consent back: nothing further is done, the face is deleted.
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    match app.service.withdraw_in_session(&visitor.token).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
     }

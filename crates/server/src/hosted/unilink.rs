@@ -43,7 +43,9 @@ pub(crate) async fn start(
     match app.service.start_from_link(&link).await {
         Ok(token) => ([(header::CACHE_CONTROL, "no-store")], Redirect::to(&format!("/session/{token}")))
             .into_response(),
-        Err(StartError::UnknownWorkflow) => app.pages.lost(&app.settings.frame_ancestors),
+        Err(StartError::UnknownWorkflow | StartError::Portrait(_)) => {
+            app.pages.lost(&app.settings.frame_ancestors)
+        }
         Err(StartError::Store(error)) => Failure::from(error).into_response(),
         Err(error) => Failure::internal(&error).into_response(),
     }

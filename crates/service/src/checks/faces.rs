@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use workflow::{CheckState, Definition, Feature, Finding};
 
 use super::decode;
-use crate::engines::{Engines, chain};
+use crate::{
+    active::Outcome,
+    engines::{Engines, chain},
+};
 
 /// A picture with the faces in it, the most prominent first.
 pub(crate) struct Look {
@@ -18,6 +21,11 @@ pub(crate) struct Look {
 impl Look {
     pub(crate) fn main(&self) -> Option<&Face> {
         self.faces.first()
+    }
+
+    /// Leaves out turned faces where the caller did not ask for turned pictures to be tried (`rotate_image`).
+    pub(crate) fn keep_upright(&mut self, turned_too: bool) {
+        self.faces.retain(|face| turned_too || face.quarter_turns == 0);
     }
 }
 
@@ -60,6 +68,18 @@ pub(crate) fn entities(look: &Look) -> Value {
     json!({ "entities": faces, "best_angle": angle })
 }
 
+/// Whether more than one face is in front of the camera, as a signal.
+pub(crate) fn several_faces(look: &Look) -> Vec<Signal> {
+    let Some(face) = look.main() else { return Vec::new() };
+    // A second face counts when it is not far smaller than the first: people in the background are not in front of the camera.
+    let rivals = look.faces.iter().skip(1).filter(|other| other.area() > 0.25 * face.area()).count();
+    let shows = json!({ "faces": rivals + 1 });
+    (rivals > 0)
+        .then(|| Signal::certain("MULTIPLE_FACES_DETECTED", "face.detect/1", shows))
+        .into_iter()
+        .collect()
+}
+
 /// Quality and number of faces, as signals.
 fn common_signals(look: &Look) -> Vec<Signal> {
     let mut signals = Vec::new();
@@ -67,12 +87,7 @@ fn common_signals(look: &Look) -> Vec<Signal> {
         signals.push(Signal::certain("NO_FACE_DETECTED", "face.detect/1", Value::Null));
         return signals;
     };
-    // A second face counts when it is not far smaller than the first: people in the background are not in front of the camera.
-    let rivals = look.faces.iter().skip(1).filter(|other| other.area() > 0.25 * face.area()).count();
-    if rivals > 0 {
-        let shows = json!({ "faces": rivals + 1 });
-        signals.push(Signal::certain("MULTIPLE_FACES_DETECTED", "face.detect/1", shows));
-    }
+    signals.extend(several_faces(look));
     if !face.quality.passed() {
         let failed: Vec<Value> = face
             .quality
@@ -88,10 +103,13 @@ fn common_signals(look: &Look) -> Vec<Signal> {
 
 /// Passive liveness of a selfie.
 pub(crate) fn liveness(engines: &Engines, look: &Result<Look, String>) -> (Finding, Value) {
-    let look = match look {
-        Ok(look) => look,
-        Err(reason) => return (Finding::failed(Feature::Liveness, reason), block(None, None)),
-    };
+    match look {
+        Ok(look) => liveness_of(engines, look),
+        Err(reason) => (Finding::failed(Feature::Liveness, reason), block(None, None)),
+    }
+}
+
+fn liveness_of(engines: &Engines, look: &Look) -> (Finding, Value) {
     let mut finding = Finding::done(Feature::Liveness);
     finding.signals = common_signals(look);
     let Some(face) = look.main() else {
@@ -118,6 +136,76 @@ pub(crate) fn liveness(engines: &Engines, look: &Result<Look, String>) -> (Findi
     }
 }
 
+/// Active liveness: the judged challenge, with the selfie that came out of it. A picture handed in instead is not live.
+pub(crate) fn active_liveness(
+    engines: &Engines,
+    look: &Result<Look, String>,
+    asked: workflow::LivenessMethod,
+    outcome: Option<&Outcome>,
+) -> (Finding, Value) {
+    let method = outcome.map_or(
+        if asked == workflow::LivenessMethod::Flashing { "FLASHING" } else { "ACTIVE_3D" },
+        |outcome| outcome.method.as_str(),
+    );
+    let look = match look {
+        Ok(look) => look,
+        Err(reason) => {
+            let mut block = block(None, None);
+            block["method"] = json!(method);
+            return (Finding::failed(Feature::Liveness, reason), block);
+        }
+    };
+    // The passive judgement of the same picture is further evidence: it can send to review, it never approves.
+    let (passive, mut block) = liveness_of(engines, look);
+    let mut finding = Finding::done(Feature::Liveness);
+    finding.signals = common_signals(look);
+    if let Some(score) = passive.score {
+        let threshold = 1.0 - LIVENESS_BANDS.1 / 100.0;
+        let model = block["model"].as_str().unwrap_or_default().to_owned();
+        let shows = json!({ "passive_score": score });
+        finding.signals.push(Signal::measured(
+            "LOW_LIVENESS_SCORE",
+            1.0 - score / 100.0,
+            threshold,
+            &model,
+            shows,
+        ));
+        block["passive"] = json!({ "score": score, "model": model });
+    }
+    block["method"] = json!(method);
+    block["score"] = Value::Null;
+    block["model"] = json!("active-liveness/1");
+    block["challenge"] = json!(outcome.map(|outcome| &outcome.report));
+    match outcome {
+        None => finding.signals.push(Signal::certain(
+            "ACTIVE_LIVENESS_NOT_PERFORMED",
+            "active-liveness/1",
+            json!({ "asked": method }),
+        )),
+        Some(outcome) => {
+            if let Some(reason) = &outcome.could_not_run {
+                return (Finding::failed(Feature::Liveness, reason), block);
+            }
+            if !outcome.injected.is_empty() {
+                let shows = json!({ "marks": outcome.injected });
+                finding.signals.push(Signal::certain(
+                    "INJECTED_CAPTURE_SUSPECTED",
+                    "active-liveness/1",
+                    shows,
+                ));
+            }
+            if outcome.passed {
+                finding.score = Some(100.0);
+                block["score"] = json!(100.0);
+            } else {
+                let shows = json!({ "challenge": outcome.report });
+                finding.signals.push(Signal::certain("ACTIVE_LIVENESS_FAILED", "active-liveness/1", shows));
+            }
+        }
+    }
+    (finding, block)
+}
+
 /// The block of a liveness check, without status and warnings.
 fn block(look: Option<&Look>, model: Option<&str>) -> Value {
     let face = look.and_then(Look::main);
@@ -134,8 +222,36 @@ fn block(look: Option<&Look>, model: Option<&str>) -> Value {
     })
 }
 
-/// Compares the portrait of the document with the selfie.
+/// Compares the selfie with the portrait of the document, and with the picture that the owner gave, when there is one:
+/// the lower similarity counts.
 pub(crate) fn compare(
+    engines: &Engines,
+    portrait: Option<&RgbImage>,
+    given: Option<&[u8]>,
+    selfie: &Result<Look, String>,
+) -> (Finding, Value) {
+    let (mut finding, mut block) = compare_portrait(engines, portrait, selfie);
+    let (Some(given), Ok(user)) = (given, selfie) else { return (finding, block) };
+    let (other, other_block) = match look(engines, Some(given)) {
+        Ok(reference) => compare_looks(engines, user, Some(&reference)),
+        Err(reason) => (Finding::failed(Feature::FaceMatch, &reason), json!({ "score": null })),
+    };
+    block["document_score"] = json!(finding.score);
+    block["portrait_image_score"] = json!(other.score);
+    if other.state != CheckState::Done {
+        return (other, block);
+    }
+    finding.score = match (finding.score, other.score) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        _ => None,
+    };
+    finding.signals.extend(other.signals);
+    block["score"] = json!(finding.score);
+    block["given_image"] = other_block["ref_image"].clone();
+    (finding, block)
+}
+
+fn compare_portrait(
     engines: &Engines,
     portrait: Option<&RgbImage>,
     selfie: &Result<Look, String>,
@@ -190,6 +306,12 @@ pub(crate) fn compare_looks(engines: &Engines, user: &Look, reference: Option<&L
         }
         Err(reason) => (Finding::failed(Feature::FaceMatch, &reason), block(None, None)),
     }
+}
+
+/// The template of the most prominent face; `None` where there is none, or no net to make one.
+pub(crate) fn template(engines: &Engines, look: &Result<Look, String>) -> Option<face::Template> {
+    let look = look.as_ref().ok()?;
+    engines.faces().ok()?.template(&look.image, look.main()?).ok()?
 }
 
 /// Estimates the age of the person on a selfie.

@@ -2,7 +2,7 @@
 
 use crate::clock::Time;
 use crate::error::Result;
-use crate::ids::{ConsentId, SessionId};
+use crate::ids::{ConsentId, SessionId, SubjectId};
 use crate::keys::SubjectKey;
 use crate::value::Row;
 
@@ -16,6 +16,8 @@ statements! {
     INSERT = "INSERT INTO consents (application_id, id, session_id, subject_id, purpose, text_version, text_sha256, language, \
         sealed_evidence, given_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     OF_SESSION = concat!("SELECT ", columns!(), " FROM consents WHERE application_id = $1 AND session_id = $2 ORDER BY given_at, id");
+    OF_SUBJECT = concat!("SELECT ", columns!(), " FROM consents WHERE application_id = $1 AND subject_id = $2 ORDER BY given_at, id");
+    WITHDRAW_OF_SUBJECT = "UPDATE consents SET withdrawn_at = $4 WHERE application_id = $1 AND subject_id = $2 AND purpose = $3 AND withdrawn_at IS NULL";
     WITHDRAW = "UPDATE consents SET withdrawn_at = $4 WHERE application_id = $1 AND session_id = $2 AND purpose = $3 AND withdrawn_at IS NULL";
 }
 
@@ -24,7 +26,7 @@ statements! {
 pub struct Consent {
     /// Its id.
     pub id: ConsentId,
-    /// In which session.
+    /// In which session; for one that the owner recorded outside a session, the person's own id stands here.
     pub session: SessionId,
     /// To what: `biometrics`, `processing`…
     pub purpose: String,
@@ -91,6 +93,23 @@ impl Consents<'_, '_> {
     /// As [`crate::Tx::query`].
     pub fn of_session(&mut self, session: SessionId) -> Result<Vec<Consent>> {
         self.tx.query(OF_SESSION, params![self.application, session], row)
+    }
+
+    /// All of a person.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::query`].
+    pub fn of_subject(&mut self, subject: SubjectId) -> Result<Vec<Consent>> {
+        self.tx.query(OF_SUBJECT, params![self.application, subject], row)
+    }
+
+    /// Withdraws all of a person; returns how many consents that ended.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::execute`].
+    pub fn withdraw_of_subject(&mut self, subject: SubjectId, purpose: &str) -> Result<u64> {
+        let now = self.tx.now();
+        self.tx.execute(WITHDRAW_OF_SUBJECT, params![self.application, subject, purpose, now])
     }
 
     /// Withdraws; returns how many consents that ended.

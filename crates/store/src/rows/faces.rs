@@ -12,6 +12,9 @@ statements! {
     PAGE = "SELECT f.id, f.session_id, f.subject_id, f.sealed_template, f.created_at, k.version, k.wrapped FROM face_templates AS f \
         JOIN subject_keys AS k ON k.application_id = f.application_id AND k.subject_id = f.subject_id \
         WHERE f.application_id = $1 AND f.model = $2 AND f.id > $3 ORDER BY f.id LIMIT $4";
+    SESSION_OF = "SELECT session_id, subject_id FROM face_templates WHERE application_id = $1 AND id = $2";
+    DELETE_ALL = "DELETE FROM face_templates WHERE application_id = $1";
+    DELETE_OF_SUBJECT = "DELETE FROM face_templates WHERE application_id = $1 AND subject_id = $2";
     DELETE_OF_SESSION = "DELETE FROM face_templates WHERE application_id = $1 AND session_id = $2";
 }
 
@@ -81,6 +84,30 @@ impl Faces<'_, '_> {
             templates.push(Template { id, session, subject, embedding: Pii(embedding), created_at });
         }
         Ok(templates)
+    }
+
+    /// The session and person of an enrolled face; `None` once it is erased.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::query`].
+    pub fn session_of(&mut self, id: TemplateId) -> Result<Option<(Option<SessionId>, SubjectId)>> {
+        self.tx.query_opt(SESSION_OF, params![self.application, id], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Removes every enrolled face of the application.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::execute`].
+    pub fn delete_all(&mut self) -> Result<u64> {
+        self.tx.execute(DELETE_ALL, params![self.application])
+    }
+
+    /// Removes every face of a person.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::execute`].
+    pub fn delete_of_subject(&mut self, subject: SubjectId) -> Result<u64> {
+        self.tx.execute(DELETE_OF_SUBJECT, params![self.application, subject])
     }
 
     /// Removes what a session enrolled.

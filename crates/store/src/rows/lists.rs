@@ -18,6 +18,12 @@ statements! {
         ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4";
     MATCHES = "SELECT l.id, l.list_type, e.id FROM list_entries AS e JOIN lists AS l ON l.application_id = e.application_id AND l.id = e.list_id \
         WHERE e.application_id = $1 AND l.entry_type = $2 AND e.value_index = $3";
+    FACES = "SELECT e.id, e.list_id, l.list_type, e.subject_id, e.sealed_value FROM list_entries AS e \
+        JOIN lists AS l ON l.application_id = e.application_id AND l.id = e.list_id \
+        WHERE e.application_id = $1 AND l.entry_type = 'face' AND e.id > $2 ORDER BY e.id LIMIT $3";
+    FACE = "SELECT e.id, e.list_id, l.list_type, e.subject_id, e.sealed_value FROM list_entries AS e \
+        JOIN lists AS l ON l.application_id = e.application_id AND l.id = e.list_id \
+        WHERE e.application_id = $1 AND l.entry_type = 'face' AND e.id = $2";
     DELETE_ENTRY = "DELETE FROM list_entries WHERE application_id = $1 AND list_id = $2 AND id = $3";
 }
 
@@ -49,6 +55,27 @@ pub struct Entry {
     pub value: Pii<serde_json::Value>,
     /// When it was added.
     pub created_at: Time,
+}
+
+/// An entry of a list of faces, with what its list means.
+#[derive(Debug, Clone)]
+pub struct ListedFace {
+    /// The entry.
+    pub id: EntryId,
+    /// Its list.
+    pub list: ListId,
+    /// `blocklist`, `allowlist`, `custom`.
+    pub list_type: String,
+    /// From whom it came, if from a session.
+    pub subject: Option<SubjectId>,
+    /// Template, label, comment, reference: JSON. Sealed.
+    pub value: Pii<serde_json::Value>,
+}
+
+type RawFace = (EntryId, ListId, String, Option<SubjectId>, Vec<u8>);
+
+fn raw_face(row: &Row<'_>) -> Result<RawFace> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
 fn row(row: &Row<'_>) -> Result<List> {
@@ -152,6 +179,34 @@ impl Lists<'_, '_> {
         self.tx.query(MATCHES, params![self.application, entry_type, index], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
+    }
+
+    /// Entries of all lists of faces in the order of their ids, after `after`; start with `None`.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::query`].
+    pub fn faces(&mut self, after: Option<EntryId>, limit: i64) -> Result<Vec<ListedFace>> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let found = self.tx.query(FACES, params![self.application, after, limit], raw_face)?;
+        found.into_iter().map(|raw| self.open_face(raw)).collect()
+    }
+
+    /// One entry of a list of faces; `None` once it is removed.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::query`].
+    pub fn face(&mut self, id: EntryId) -> Result<Option<ListedFace>> {
+        let found = self.tx.query_opt(FACE, params![self.application, id], raw_face)?;
+        found.map(|raw| self.open_face(raw)).transpose()
+    }
+
+    fn open_face(&mut self, (id, list, list_type, subject, sealed): RawFace) -> Result<ListedFace> {
+        let plain = match subject {
+            Some(subject) => self.tx.subject_key(self.application, subject)?.open(id, "value", &sealed)?,
+            None => self.tx.open_application_value(self.application, id, "value", &sealed)?,
+        };
+        let value = Pii(serde_json::from_slice(&plain).map_err(crate::Error::Json)?);
+        Ok(ListedFace { id, list, list_type, subject, value })
     }
 
     /// Entries of a list, newest first.

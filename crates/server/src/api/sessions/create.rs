@@ -64,7 +64,7 @@ pub(crate) struct Request {
     contact_details: Option<Map<String, Value>>,
     /// What the caller already knows about the person; differences become warnings.
     expected_details: Option<Map<String, Value>>,
-    /// A picture of the person, base64, at most 2 MB.
+    /// A picture of the person, base64, at most 2 MB: the selfie is compared with it as well as with the document.
     portrait_image: Option<String>,
 }
 
@@ -245,6 +245,7 @@ async fn start(
             "idempotency_key_reused",
             "This Idempotency-Key was used with a different request body.",
         )),
+        Err(StartError::Portrait(text)) => Err(Failure::field("portrait_image", text)),
         Err(StartError::UnknownWorkflow) => Err(Failure::bare_field("workflow_id", "Invalid workflow_id.")),
         Err(StartError::Blocked) => Err(Failure::bare_field(
             "vendor_data",

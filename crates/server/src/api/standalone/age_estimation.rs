@@ -34,7 +34,7 @@ pub(crate) struct Body {
     /// An estimated age below this declines, in years.
     #[schema(default = 18)]
     age_estimation_decline_threshold: Option<i32>,
-    /// Whether turned pictures are tried in all four directions.
+    /// Whether turned pictures are tried in all four directions; without it a face lying on its side is none.
     #[schema(default = false)]
     rotate_image: Option<bool>,
     /// Whether the picture and the result are kept.
@@ -52,7 +52,7 @@ pub(crate) struct Body {
     responses(
     (status = 200, body = Object, description = "The result stands under `age_estimation` and, for clients of that reading, under `liveness`."),
     (status = 400, body = FieldErrors),
-    (status = 403, body = Detail),
+    (status = 403, body = Detail, description = "No permission, or the application requires a recorded consent and there is none (`consent_required`)."),
     (status = 413, body = Detail),
     (status = 415, body = Detail),
     (status = 429, body = Detail),

@@ -1,9 +1,8 @@
 //! `POST /v3/aml/` — screens a name against the watch-lists.
 
-use aml::didit::Thresholds;
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
-use service::screening::Screen;
+use service::screening::Asked;
 use utoipa::ToSchema;
 
 use crate::{
@@ -53,6 +52,10 @@ pub(crate) struct Request {
     /// Hits with a lower match score are false positives, 0 to 100.
     #[schema(default = 93)]
     aml_match_score_threshold: Option<i32>,
+    /// Whether the person is watched from now on: list changes that concern them are told, and reopen the case.
+    /// Only for a saved request.
+    #[schema(default = false)]
+    include_ongoing_monitoring: Option<bool>,
     /// Whether the result is kept.
     #[schema(default = true)]
     save_api_request: Option<bool>,
@@ -77,59 +80,16 @@ pub(crate) async fn handler(
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
     let mut fields = Fields::new(body);
-    let full_name = fields.required_text("full_name", 500).unwrap_or_default();
-    let company = fields.choice("entity_type", &["person", "company"]) == Some("company");
-    let nationality = fields.text("nationality", 10).filter(|code| !code.is_empty());
-    if nationality.as_deref().is_some_and(|code| mrz::country::find_alpha2(&code.to_uppercase()).is_none()) {
-        fields.complain("nationality", "Invalid ISO 3166-1 alpha-2 country code.");
-    }
-    let date_of_birth = fields.date("date_of_birth");
-    let document_number = fields.text("document_number", 100).filter(|number| !number.is_empty());
-    let approve = fields.number("aml_score_approve_threshold", 0.0, 100.0).unwrap_or(80.0);
-    let review = fields.number("aml_score_review_threshold", 0.0, 100.0).unwrap_or(100.0);
-    let mut weight = |field: &str, default: u32| {
-        fields.integer(field, 0, 100).and_then(|weight| u32::try_from(weight).ok()).unwrap_or(default)
-    };
-    let weights =
-        [weight("aml_name_weight", 60), weight("aml_dob_weight", 25), weight("aml_country_weight", 15)];
-    let match_score = fields.integer("aml_match_score_threshold", 0, 100).unwrap_or(93);
-    let monitoring = fields.boolean("include_ongoing_monitoring").unwrap_or(false);
+    let (person, mut settings) = crate::api::aml::question(&mut fields);
+    settings.monitoring = fields.boolean("include_ongoing_monitoring").unwrap_or(false);
     let common = super::common(&mut fields);
-    fields.finish()?;
-    let sum: u32 = weights.iter().sum();
-    if sum != 100 {
-        let [name, dob, country] = weights;
-        return Err(Failure::field(
-            "error",
-            &format!(
-                "AML weights must sum to 100. Current sum: {sum} (name: {name}, dob: {dob}, country: {country})"
-            ),
-        ));
+    crate::api::aml::settled(fields, &settings)?;
+    if settings.monitoring && !common.save {
+        let text = "Ongoing monitoring can only be enabled when the API request is saved.";
+        return Err(Failure::field("error", text));
     }
-    if approve > review {
-        let text =
-            format!("Approve threshold ({approve:.1}) cannot be greater than review threshold ({review:.1})");
-        return Err(Failure::field("error", &text));
-    }
-    if monitoring {
-        return Err(Failure::detail(
-            StatusCode::BAD_REQUEST,
-            "monitoring_not_available",
-            "Ongoing monitoring of stored people is not part of this version.",
-        ));
-    }
-    let input = Screen {
-        full_name,
-        company,
-        date_of_birth,
-        nationality,
-        document_number,
-        thresholds: Thresholds { match_score: f64::from(match_score), approve, review },
-        weights,
-        common,
-    };
-    let common = input.common.clone();
-    let result = app.service.screen(&caller.access, input).await.map_err(super::failure)?;
+    let asked = Asked::new(&person, settings);
+    let result = app.service.screen(&caller.access, asked, common.clone()).await.map_err(super::failure)?;
     let body = super::envelope(result.request, "aml", result.block, &common, app.timestamp());
     Ok(caller.answer(Json(body)))
 }

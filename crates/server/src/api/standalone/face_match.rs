@@ -34,7 +34,7 @@ pub(crate) struct Body {
     /// A similarity at or below this declines, 0 to 100.
     #[schema(default = 30)]
     face_match_score_decline_threshold: Option<f64>,
-    /// Whether turned pictures are tried in all four directions.
+    /// Whether turned pictures are tried in all four directions; without it a face lying on its side is none.
     #[schema(default = false)]
     rotate_image: Option<bool>,
     /// Whether the pictures and the result are kept.
@@ -52,7 +52,7 @@ pub(crate) struct Body {
     responses(
     (status = 200, body = Object),
     (status = 400, body = FieldErrors),
-    (status = 403, body = Detail),
+    (status = 403, body = Detail, description = "No permission, or the application requires a recorded consent and there is none (`consent_required`)."),
     (status = 413, body = Detail),
     (status = 415, body = Detail),
     (status = 429, body = Detail),

@@ -5,6 +5,7 @@
 pub(crate) mod age_estimation;
 pub(crate) mod aml;
 pub(crate) mod face_match;
+pub(crate) mod face_search;
 pub(crate) mod id_verification;
 pub(crate) mod nfc_verification;
 pub(crate) mod passive_liveness;
@@ -58,6 +59,17 @@ pub(crate) fn failure(error: StandaloneError) -> Failure {
         StandaloneError::NoDocument => {
             Failure::error(StatusCode::BAD_REQUEST, "COULD_NOT_RECOGNIZE_DOCUMENT")
         }
+        StandaloneError::NoFace => Failure::error(StatusCode::BAD_REQUEST, "No face detected in the image"),
+        StandaloneError::Disabled => Failure::detail(
+            StatusCode::FORBIDDEN,
+            "face_search_disabled",
+            "Face search is switched off for this application. Its owner can switch it on with a stated purpose: bonafide application set --face-search PURPOSE.",
+        ),
+        StandaloneError::ConsentRequired => Failure::detail(
+            StatusCode::FORBIDDEN,
+            "consent_required",
+            "This application requires a recorded consent. Record one with POST /v3/consents/ and send its vendor_data with the check.",
+        ),
         StandaloneError::NotInstalled(text) => {
             Failure::detail(StatusCode::SERVICE_UNAVAILABLE, "model_not_installed", &text)
         }

@@ -31,7 +31,7 @@ pub(crate) struct Body {
     /// A score at or below this declines, 0 to 100.
     #[schema(default = 30)]
     face_liveness_score_decline_threshold: Option<f64>,
-    /// Whether turned pictures are tried in all four directions.
+    /// Whether turned pictures are tried in all four directions; without it a face lying on its side is none.
     #[schema(default = false)]
     rotate_image: Option<bool>,
     /// Whether the picture and the result are kept.
@@ -49,7 +49,7 @@ pub(crate) struct Body {
     responses(
     (status = 200, body = Object),
     (status = 400, body = FieldErrors),
-    (status = 403, body = Detail),
+    (status = 403, body = Detail, description = "No permission, or the application requires a recorded consent and there is none (`consent_required`)."),
     (status = 413, body = Detail),
     (status = 415, body = Detail),
     (status = 429, body = Detail),
@@ -71,7 +71,11 @@ pub(crate) async fn handler(
     };
     form.fields.finish()?;
     let common = input.common.clone();
-    let result = app.service.passive_liveness(&caller.access, input).await.map_err(super::failure)?;
+    let result = app
+        .service
+        .passive_liveness(&caller.access, input, &app.settings.public_url)
+        .await
+        .map_err(super::failure)?;
     let body = super::envelope(result.request, "liveness", result.block, &common, app.timestamp());
     Ok(caller.answer(Json(body)))
 }

@@ -1,0 +1,208 @@
+//! Faces over HTTP: search and lists behind their switch, consents behind theirs, and what withdrawing one ends.
+
+use std::{path::Path, process::Command};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use crate::{
+    active::{models, people},
+    server::{Answer, BONAFIDE, Server, agent, create_key, form, grey_jpeg, send},
+};
+
+fn set(data: &Path, args: &[&str]) {
+    let mut command = Command::new(BONAFIDE);
+    command.args(["application", "set"]).args(args).arg("--data").arg(data);
+    let output = command.env("BONAFIDE_MODELS", data.join("no-models")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn check(server: &Server, key: &str, name: &str, picture: &[u8], texts: &[(&str, &str)]) -> Answer {
+    let (kind, body) = form(&[("user_image", "me.jpg", picture)], texts);
+    server.post(&format!("/v3/{name}/"), key, &kind, &body)
+}
+
+fn delete(server: &Server, key: &str, path: &str) -> u16 {
+    send(agent().delete(server.url(path)).header("x-api-key", key).call()).status
+}
+
+#[test]
+fn a_face_is_searched_only_with_a_purpose_found_at_once_and_never_after_it_is_erased() {
+    let (Some((folder, _)), Some(people)) = (models(), people(3)) else { return };
+    let pictures: Vec<Vec<u8>> =
+        people.iter().map(|p| imaging::encode_jpeg(&imaging::fit_within(p, 700), 92)).collect();
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let mut server = Server::start_with(data.path(), &[("BONAFIDE_MODELS", folder.to_str().unwrap())]);
+    let k = key.text.clone();
+    let off = check(&server, &k, "face-search", &pictures[0], &[]);
+    assert_eq!((off.status, &off.json()["code"]), (403, &json!("face_search_disabled")), "{}", off.text);
+    assert_eq!(check(&server, &k, "passive-liveness", &pictures[0], &[]).status, 200);
+
+    set(data.path(), &["--face-search", "finding double accounts"]);
+    let search = |server: &Server, picture: &[u8], texts: &[(&str, &str)]| -> Value {
+        let found = check(server, &k, "face-search", picture, texts);
+        assert_eq!(found.status, 200, "{}", found.text);
+        found.json()
+    };
+    let unsaved = ("save_api_request", "false");
+    let none = search(&server, &pictures[0], &[unsaved]);
+    assert_eq!(none["face_search"]["total_matches"], 0, "nothing was enrolled while the switch was off");
+    // Enrolled by a saved search, found by the next one.
+    let first = search(&server, &pictures[0], &[("vendor_data", "anna")]);
+    let session = first["request_id"].as_str().unwrap().to_owned();
+    let again = search(&server, &pictures[0], &[unsaved]);
+    let found = &again["face_search"]["matches"][0];
+    assert_eq!(again["face_search"]["total_matches"], 1, "{again}");
+    assert_eq!((&found["session_id"], &found["vendor_data"]), (&json!(session), &json!("anna")));
+    assert_eq!((&found["source"], &found["api_service"]), (&json!("session"), &json!("FACE_SEARCH")));
+    assert!(found["similarity_percentage"].as_f64().unwrap() > 99.0);
+    assert!(again["face_search"]["model"].is_string());
+    assert_eq!(again["face_search"]["status"], "Approved");
+    let other = search(&server, &pictures[1], &[unsaved]);
+    assert!(
+        other["face_search"]["matches"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|m| m["similarity_percentage"].as_f64().unwrap() < 60.0)
+    );
+    let filtered = search(&server, &pictures[1], &[unsaved, ("search_type", "blocklisted_or_approved")]);
+    assert!(filtered["face_search"]["status"].is_string());
+    assert_eq!(check(&server, &k, "face-search", &pictures[0], &[("search_type", "any")]).status, 400);
+    assert_eq!(
+        check(&server, &k, "face-search", &grey_jpeg(120), &[]).json(),
+        json!({ "error": "No face detected in the image" })
+    );
+
+    // Blocked by its session: declined, and blocked ones come first.
+    let blocked =
+        server.post_json("/v3/blocklist/add/", &k, &json!({ "session_id": session, "blocklist_face": true }));
+    assert_eq!(blocked.status, 200, "{}", blocked.text);
+    let hit = search(&server, &pictures[0], &[unsaved]);
+    assert_eq!(hit["face_search"]["status"], "Declined");
+    assert_eq!(hit["face_search"]["matches"][0]["is_blocklisted"], true);
+    assert_eq!(hit["face_search"]["total_matches"], 1, "the entry marks the session, it is not shown twice");
+    assert_eq!(hit["face_search"]["warnings"][0]["risk"], "FACE_IN_BLOCKLIST");
+    let live = check(&server, &k, "passive-liveness", &pictures[0], &[unsaved]).json();
+    let risks: Vec<_> =
+        live["liveness"]["warnings"].as_array().unwrap().iter().map(|w| w["risk"].clone()).collect();
+    assert!(risks.contains(&json!("FACE_IN_BLOCKLIST")), "{live}");
+    // The same person's own faces are no matches of a liveness check.
+    let own =
+        check(&server, &k, "passive-liveness", &pictures[0], &[unsaved, ("vendor_data", "anna")]).json();
+    assert!(
+        own["liveness"]["matches"].as_array().unwrap().iter().all(|m| m["source"] == "list_entry"),
+        "{own}"
+    );
+    let unblocked = server.post_json(
+        "/v3/blocklist/remove/",
+        &k,
+        &json!({ "session_id": session, "unblock_face": true }),
+    );
+    assert_eq!(unblocked.status, 200, "{}", unblocked.text);
+    assert_eq!(search(&server, &pictures[0], &[unsaved])["face_search"]["status"], "Approved");
+
+    // A picture on the blocklist, without any session.
+    let lists = server.get("/v3/lists/", &k).json();
+    let list = lists["results"][0]["list_id"].as_str().unwrap().to_owned();
+    let image = base64::engine::general_purpose::STANDARD.encode(&pictures[2]);
+    let path = format!("/v3/lists/{list}/entries/face-upload/");
+    let entry = server.post_json(&path, &k, &json!({ "image": image, "display_label": "seen before" }));
+    assert_eq!(entry.status, 201, "{}", entry.text);
+    assert!(!entry.text.contains("\"template\""), "a template is never shown");
+    let hit = search(&server, &pictures[2], &[unsaved]);
+    assert_eq!(hit["face_search"]["matches"][0]["source"], "list_entry", "{hit}");
+    assert_eq!(hit["face_search"]["status"], "Declined");
+    // The index is rebuilt from the sealed templates.
+    server.kill_and_restart();
+    assert_eq!(search(&server, &pictures[2], &[unsaved])["face_search"]["status"], "Declined");
+    assert_eq!(search(&server, &pictures[0], &[unsaved])["face_search"]["total_matches"], 1);
+    let entry = entry.json()["entry_id"].as_str().unwrap().to_owned();
+    assert_eq!(delete(&server, &k, &format!("/v3/lists/{list}/entries/{entry}/")), 204);
+    assert_eq!(search(&server, &pictures[2], &[unsaved])["face_search"]["total_matches"], 0);
+    assert_eq!(delete(&server, &k, &format!("/v3/lists/{list}/")), 404, "the blocklist stays");
+
+    // An erased face is not returned.
+    assert_eq!(delete(&server, &k, &format!("/v3/session/{session}/delete/")), 204);
+    assert_eq!(search(&server, &pictures[0], &[unsaved])["face_search"]["total_matches"], 0);
+}
+
+#[test]
+fn t54_without_a_recorded_consent_nothing_of_a_face_is_done_and_withdrawing_it_ends_and_deletes() {
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start(data.path());
+    let k = &key.text;
+    set(data.path(), &["--require-consent", "true"]);
+    let face = grey_jpeg(130);
+    let refused = |name: &str, texts: &[(&str, &str)]| {
+        let (kind, body) = form(&[("user_image", "a.jpg", &face), ("ref_image", "b.jpg", &face)], texts);
+        let answer = server.post(&format!("/v3/{name}/"), k, &kind, &body);
+        (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let names = ["face-match", "passive-liveness", "age-estimation", "face-search"];
+    for name in names {
+        assert_eq!(refused(name, &[]), (403, "consent_required".to_owned()), "{name}");
+        assert_eq!(refused(name, &[("vendor_data", "ben")]), (403, "consent_required".to_owned()), "{name}");
+    }
+    let body = json!({ "vendor_data": "ben", "text": "I agree that my face is compared.", "text_version": "2", "language": "en" });
+    let given = server.post_json("/v3/consents/", k, &body);
+    assert_eq!(given.status, 201, "{}", given.text);
+    let hash: String =
+        store::sha256(b"I agree that my face is compared.").iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(given.json()["text_sha256"], hash);
+    assert_eq!(given.json()["language"], "en");
+    for name in names {
+        assert_ne!(refused(name, &[("vendor_data", "ben")]).1, "consent_required", "{name}");
+        assert_eq!(refused(name, &[("vendor_data", "carl")]).1, "consent_required", "{name}");
+    }
+    assert_eq!(server.post_json("/v3/consents/", k, &json!({ "vendor_data": "ben" })).status, 400);
+
+    // The same person's hosted session: its consent is recorded too, and withdrawing ends it.
+    let new = json!({ "workflow_id": key.workflow, "vendor_data": "ben" });
+    let session = server.post_json("/v3/session/", k, &new).json();
+    let link = session["url"].as_str().unwrap();
+    let plain = "application/x-www-form-urlencoded";
+    assert_eq!(server.post(&format!("{link}/consent"), "", plain, b"agree=true").status, 200);
+    assert_eq!(server.get("/v3/consents/?vendor_data=ben", k).json()["count"], 2);
+    let withdrawn = server.post_json("/v3/consents/withdraw/", k, &json!({ "vendor_data": "ben" }));
+    assert_eq!(withdrawn.json(), json!({ "vendor_data": "ben", "withdrawn": 2 }));
+    assert_eq!(refused("face-match", &[("vendor_data", "ben")]).1, "consent_required");
+    let (kind, body) = form(&[("image", "front.jpg", &face)], &[]);
+    assert_ne!(server.post(&format!("{link}/capture/front"), "", &kind, &body).status, 200, "it ended");
+    let id = session["session_id"].as_str().unwrap();
+    assert_eq!(server.get(&format!("/v3/session/{id}/decision/"), k).json()["status"], "Abandoned");
+    assert_eq!(
+        server.post_json("/v3/consents/withdraw/", k, &json!({ "vendor_data": "nobody" })).status,
+        404
+    );
+
+    // The person alone, on the page.
+    let session = server.post_json("/v3/session/", k, &json!({ "workflow_id": key.workflow })).json();
+    let link = session["url"].as_str().unwrap();
+    assert_eq!(server.post(&format!("{link}/withdraw"), "", plain, b"").status, 409, "nothing to take back");
+    assert_eq!(server.post(&format!("{link}/consent"), "", plain, b"agree=true").status, 200);
+    assert_eq!(server.post(&format!("{link}/withdraw"), "", plain, b"").status, 200);
+    assert_eq!(server.get(&format!("{link}/state"), "").json()["status"], "Abandoned");
+}
+
+#[test]
+fn a_portrait_that_nothing_would_compare_or_that_is_no_picture_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start(data.path());
+    let start = |workflow: &str, portrait: &str| {
+        server.post_json(
+            "/v3/session/",
+            &key.text,
+            &json!({ "workflow_id": workflow, "portrait_image": portrait }),
+        )
+    };
+    let picture = base64::engine::general_purpose::STANDARD.encode(grey_jpeg(90));
+    assert_eq!(start(&key.workflow, &picture).status, 201);
+    let text = base64::engine::general_purpose::STANDARD.encode("no picture");
+    assert!(start(&key.workflow, &text).json()["portrait_image"].is_array());
+    let only = server.post_json("/v3/workflows/", &key.text, &json!({ "features": ["OCR"] })).json();
+    assert_eq!(start(only["uuid"].as_str().unwrap(), &picture).status, 400);
+}

@@ -1,0 +1,100 @@
+//! `/v3/consents/` — what people agreed to, for checks without a hosted page.
+
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::Deserialize;
+use serde_json::json;
+use service::consent::Given;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{Detail, FieldErrors},
+    app::App,
+    http::{
+        body::JsonObject,
+        caller::{Caller, ReadSessions, WriteSessions},
+        failure::Failure,
+        fields::Fields,
+    },
+};
+
+/// A consent to record.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body")]
+pub(crate) struct Body {
+    /// The caller's own name for the person.
+    vendor_data: String,
+    /// The text that the person agreed to, word for word: its SHA-256 is shown, the text itself is kept sealed.
+    text: String,
+    /// Version of the text, as its owner counts.
+    text_version: String,
+    /// Language of the text.
+    language: String,
+}
+
+/// Records that a person agreed that their face is processed.
+#[utoipa::path(post, path = "/v3/consents/", tag = "consents", request_body = Body,
+    responses((status = 201, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 415, body = Detail), (status = 429, body = Detail)))]
+pub(crate) async fn record(
+    caller: Caller<WriteSessions>,
+    State(app): State<App>,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Failure> {
+    let mut fields = Fields::new(body);
+    let given = Given {
+        vendor_data: fields.required_text("vendor_data", 1_000).unwrap_or_default(),
+        text: fields.required_text("text", 20_000).unwrap_or_default(),
+        text_version: fields.required_text("text_version", 100).unwrap_or_default(),
+        language: fields.required_text("language", 20).unwrap_or_default(),
+    };
+    fields.finish()?;
+    let consent = app.service.record_consent(&caller.access, given).await?;
+    Ok(caller.answer((StatusCode::CREATED, Json(consent))))
+}
+
+/// A person's consents, given here or on the hosted page.
+#[utoipa::path(get, path = "/v3/consents/", tag = "consents",
+    params(("vendor_data" = String, Query, description = "The caller's own name for the person.")),
+    responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 404, body = Detail), (status = 429, body = Detail)))]
+pub(crate) async fn list(
+    caller: Caller<ReadSessions>,
+    State(app): State<App>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Failure> {
+    let mut fields = Fields::new(query.into_iter().map(|(key, value)| (key, json!(value))).collect());
+    let vendor_data = fields.required_text("vendor_data", 1_000).unwrap_or_default();
+    fields.finish()?;
+    let consents =
+        app.service.consents(&caller.access, &vendor_data).await?.ok_or_else(Failure::not_found)?;
+    Ok(caller.answer(Json(json!({ "count": consents.len(), "results": consents }))))
+}
+
+/// Whose consent is taken back.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body")]
+pub(crate) struct Withdrawal {
+    /// The caller's own name for the person.
+    vendor_data: String,
+}
+
+/// Takes a person's consent back: open sessions end, face templates and pictures of the face are deleted.
+#[utoipa::path(post, path = "/v3/consents/withdraw/", tag = "consents", request_body = Withdrawal,
+    responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 404, body = Detail), (status = 415, body = Detail), (status = 429, body = Detail)))]
+pub(crate) async fn withdraw(
+    caller: Caller<WriteSessions>,
+    State(app): State<App>,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Failure> {
+    let mut fields = Fields::new(body);
+    let vendor_data = fields.required_text("vendor_data", 1_000).unwrap_or_default();
+    fields.finish()?;
+    let withdrawn =
+        app.service.withdraw_consent(&caller.access, &vendor_data).await?.ok_or_else(Failure::not_found)?;
+    Ok(caller.answer(Json(json!({ "vendor_data": vendor_data, "withdrawn": withdrawn }))))
+}

@@ -1,0 +1,133 @@
+//! `/session/{token}/challenge` and `/frames` — active liveness: a challenge is given, its frames are taken.
+//!
+//! Only the script uses these. A page without it, without a camera, or of a
+//! person who cannot do either challenge hands in a picture instead, which a
+//! person then looks at.
+
+use axum::{
+    Json,
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use service::{
+    active::{FrameBatch, MAX_BATCH_FRAMES},
+    hosted::CaptureError,
+};
+use workflow::LivenessMethod;
+
+use super::routes::{done, not_now, refused, visitor};
+use crate::{
+    app::{App, ClientAddress},
+    http::{
+        failure::Failure,
+        form::{FileField, Form},
+    },
+};
+
+const fn frame(name: &'static str) -> FileField {
+    FileField { name, required: false, max_megabytes: 1, extensions: &["jpg", "jpeg"] }
+}
+
+const FRAMES: &[FileField; MAX_BATCH_FRAMES] = &[
+    frame("frame_0"),
+    frame("frame_1"),
+    frame("frame_2"),
+    frame("frame_3"),
+    frame("frame_4"),
+    frame("frame_5"),
+    frame("frame_6"),
+    frame("frame_7"),
+    frame("frame_8"),
+    frame("frame_9"),
+    frame("frame_10"),
+    frame("frame_11"),
+];
+
+/// `POST /session/{token}/challenge` — gives a challenge; `kind` chooses the accessible alternative.
+pub(crate) async fn begin(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    mut headers: HeaderMap,
+    body: String,
+) -> Response {
+    headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let kind = match body.split('&').find_map(|pair| pair.strip_prefix("kind=")) {
+        Some("ACTIVE_3D") => Some(LivenessMethod::Active3d),
+        Some("FLASHING") => Some(LivenessMethod::Flashing),
+        _ => None,
+    };
+    match app.service.begin_challenge(&visitor.token, kind).await {
+        Ok(given) => ([(header::CACHE_CONTROL, "no-store")], Json(json!(given))).into_response(),
+        Err(error) => answer(&app, &visitor, error),
+    }
+}
+
+/// `POST /session/{token}/frames` — takes a batch of frames.
+pub(crate) async fn frames(
+    State(app): State<App>,
+    client: ClientAddress,
+    Path(token): Path<String>,
+    mut headers: HeaderMap,
+    request: Request,
+) -> Response {
+    headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+    let visitor = match visitor(&app, client, &headers, &token).await {
+        Ok(visitor) => visitor,
+        Err(response) => return response,
+    };
+    let mut form = match Form::read(request, FRAMES).await {
+        Ok(form) => form,
+        Err(failure) => return failure.into_response(),
+    };
+    let fields = &mut form.fields;
+    let nonce = fields.required_text("nonce", 32).unwrap_or_default();
+    let index = fields.integer("batch", 0, 1_000).and_then(|index| usize::try_from(index).ok());
+    if index.is_none() {
+        fields.complain("batch", "This field is required.");
+    }
+    let last = fields.boolean("last").unwrap_or(false);
+    let camera = fields.text("camera", 300).unwrap_or_default();
+    let times: Option<Vec<u64>> = fields
+        .required_text("times", 400)
+        .unwrap_or_default()
+        .split(',')
+        .map(|time| time.trim().parse().ok().filter(|ms| *ms < 3_600_000))
+        .collect();
+    if times.is_none() {
+        fields.complain("times", "Whole milliseconds, one for each frame, separated by commas.");
+    }
+    let frames: Vec<Vec<u8>> =
+        FRAMES.iter().map_while(|field| form.file(field.name)).map(|bytes| bytes.to_vec()).collect();
+    if let Err(failure) = form.fields.finish() {
+        return failure.into_response();
+    }
+    let batch = FrameBatch {
+        nonce,
+        index: index.unwrap_or_default(),
+        last,
+        at_ms: times.unwrap_or_default(),
+        frames,
+        camera,
+    };
+    match app.service.take_frames(&visitor.token, batch).await {
+        Ok(()) => done(&app, &visitor).await,
+        Err(error) => answer(&app, &visitor, error),
+    }
+}
+
+fn answer(app: &App, visitor: &super::routes::Visitor, error: CaptureError) -> Response {
+    match error {
+        CaptureError::Picture { code, message } => {
+            refused(app, visitor, StatusCode::BAD_REQUEST, code, &message)
+        }
+        CaptureError::Busy => Failure::busy(2).into_response(),
+        CaptureError::Refused(error) => not_now(app, visitor, error),
+    }
+}
