@@ -9,14 +9,13 @@ use evidence::catalogue::Action;
 use crate::{Definition, Feature};
 
 /// Risks that judge the picture of a document, not what it says.
-const JUDGE_THE_PICTURE: [&str; 7] = [
+const JUDGE_THE_PICTURE: [&str; 6] = [
     "SCREEN_CAPTURE_DETECTED",
     "PRINTED_COPY_DETECTED",
     "PORTRAIT_MANIPULATION_DETECTED",
     "PUBLIC_DOCUMENT_IMAGE_DETECTED",
     "DOCUMENT_NOT_FULLY_VISIBLE",
     "POOR_DOCUMENT_QUALITY",
-    "GLARE_ON_DOCUMENT",
 ];
 
 /// The workflow for a session whose chip was proven: signed by a trusted issuer, no copy, and of the very document

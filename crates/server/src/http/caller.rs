@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use axum::{
     extract::FromRequestParts,
-    http::{Method, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
 };
 use service::access::Access;
 
@@ -36,6 +36,8 @@ scopes! {
     DeleteSessions = "delete:sessions";
     /// Read and change workflows.
     ManageWorkflows = "write:workflows";
+    /// See and change whose chips are trusted.
+    ManageTrust = "write:trust";
 }
 
 /// The authenticated caller of an API operation, holding the scope `S`.
@@ -56,15 +58,21 @@ impl<S: Scope> Caller<S> {
     }
 }
 
+/// The key that a request shows: in `x-api-key`, or in `Authorization` as clients of yente's API send it.
+fn key_of(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().ok();
+    }
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let known = scheme.eq_ignore_ascii_case("ApiKey") || scheme.eq_ignore_ascii_case("Bearer");
+    known.then_some(key.trim())
+}
+
 impl<S: Scope> FromRequestParts<App> for Caller<S> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let key = parts
-            .headers
-            .get("x-api-key")
-            .and_then(|value| value.to_str().ok())
-            .ok_or_else(Failure::forbidden)?;
+        let key = key_of(&parts.headers).ok_or_else(Failure::forbidden)?;
         let access = app.service.authenticate(key).await?.ok_or_else(Failure::forbidden)?;
         let budget = if parts.method == Method::GET {
             Budget::Read

@@ -163,7 +163,92 @@ fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submis
 
 #[cfg(test)]
 mod tests {
+    use emrtd::{
+        simulator::{self, Fault, Issuer, NOW, Recipe, seeded},
+        terminal::{Settings, Step, Terminal},
+        trust::TrustStore,
+    };
+    use workflow::{FeatureStatus, judge};
+
     use super::*;
+
+    /// A simulated passport, read and judged; `trusted` says whether its issuer is known.
+    fn kept(fault: Fault, trusted: bool) -> Vec<u8> {
+        let issuer = Issuer::european("UT", &mut seeded(1)).unwrap();
+        let mut trust = TrustStore::default();
+        if trusted {
+            trust.import("csca", &issuer.csca, &[], None).unwrap();
+        }
+        let recipe = Recipe { fault, ..Recipe::passport(500) };
+        let mut chip = recipe.issue(&issuer, Box::new(seeded(2))).unwrap();
+        let mut terminal =
+            Terminal::new(recipe.password().unwrap(), Settings::default(), Box::new(seeded(3)));
+        let Step::Done(reading) = simulator::run(&mut terminal, &mut chip) else { panic!("is read") };
+        let report = reading.judge(&trust, Some(NOW));
+        serde_json::to_vec(&Kept::of(report, *reading)).unwrap()
+    }
+
+    /// What the session's checks make of a chip beside a document with this number: status of the chip, and of a
+    /// document whose picture looks like a screen.
+    fn decided(kept: Option<&[u8]>, number: &str) -> (FeatureStatus, FeatureStatus, Vec<String>) {
+        let models = tempfile::tempdir().unwrap();
+        let engines = Engines::open(models.path()).unwrap();
+        let definition = Definition::of(&[Feature::Ocr, Feature::Nfc]);
+        let submission = Submission {
+            definition: definition.clone(),
+            front: None,
+            back: None,
+            selfie: None,
+            challenge: None,
+            portrait: None,
+            expected: None,
+            today: jiff::civil::date(2026, 1, 1),
+            passwords: [None, None],
+            specimens_allowed: true,
+        };
+        let mut examined = Examined::default();
+        let mut document = Finding::done(Feature::Ocr);
+        document.signals.push(Signal::measured("SCREEN_CAPTURE_DETECTED", 0.9, 0.5, "test/1", Value::Null));
+        let block = json!({ "document_number": number, "date_of_birth": "1974-08-12", "expiration_date": "2012-04-15" });
+        examined.add(document, block);
+        let definition = add_chip(&engines, definition, &submission, kept, &mut examined);
+        let verdict = |feature: Feature| {
+            let node = definition.nodes.iter().find(|node| node.feature == feature).unwrap();
+            judge(node, examined.finding(feature).unwrap())
+        };
+        let chip = verdict(Feature::Nfc);
+        let risks = chip.warnings.iter().map(|warning| warning.risk.clone()).collect();
+        (chip.status, verdict(Feature::Ocr).status, risks)
+    }
+
+    #[test]
+    fn a_proven_chip_of_the_same_document_is_approved_and_outranks_the_picture() {
+        let kept = kept(Fault::None, true);
+        let (chip, document, risks) = decided(Some(&kept), "L898902C3");
+        assert_eq!((chip, document, risks), (FeatureStatus::Approved, FeatureStatus::Approved, Vec::new()));
+    }
+
+    #[test]
+    fn the_chip_of_another_document_goes_to_review_and_outranks_nothing() {
+        let kept = kept(Fault::None, true);
+        let (chip, document, risks) = decided(Some(&kept), "X00000000");
+        assert_eq!((chip, document), (FeatureStatus::InReview, FeatureStatus::InReview));
+        assert_eq!(risks, ["NFC_AND_OCR_DATA_NOT_SAME"]);
+    }
+
+    #[test]
+    fn a_chip_that_nobody_vouches_for_a_copy_and_a_missing_one_are_never_approved() {
+        let untrusted = kept(Fault::None, false);
+        assert_eq!(decided(Some(&untrusted), "L898902C3").0, FeatureStatus::InReview);
+        for fault in [Fault::Clone, Fault::HidesKeys, Fault::ChangedGroup] {
+            let (chip, document, _) = decided(Some(&kept(fault, true)), "L898902C3");
+            assert_eq!((chip, document), (FeatureStatus::Declined, FeatureStatus::InReview), "{fault:?}");
+        }
+        assert_eq!(decided(Some(b"rubbish"), "L898902C3").0, FeatureStatus::InReview);
+        let (chip, document, risks) = decided(None, "L898902C3");
+        assert_eq!((chip, document), (FeatureStatus::InReview, FeatureStatus::InReview));
+        assert_eq!(risks, ["SKIPPED_NFC_VALIDATION"]);
+    }
 
     #[test]
     fn fields_agree_whatever_their_punctuation_and_what_is_missing_is_not_agreed() {
