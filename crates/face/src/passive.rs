@@ -6,6 +6,7 @@
 //! against print and screen attacks of ordinary quality; masks, deepfakes and
 //! injected video are out of its sight (`docs` and the bench say so).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imaging::RgbImage;
@@ -13,7 +14,7 @@ use inference::{LoadError, Models, Net};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Face, FaceError};
-use crate::pixels::{Scale, tensor};
+use crate::pixels::{Scale, mirrored, tensor};
 
 /// How a liveness net wants its crop and which class is live.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,12 +32,33 @@ pub struct PadSpec {
     pub factor: f32,
     /// Index of the live class among the logits.
     pub live: usize,
+    /// How much the net counts beside others.
+    pub weight: f64,
 }
 
 impl Default for PadSpec {
     /// MiniFASNet V2 as published.
     fn default() -> Self {
-        Self { side: 80, crop: 2.7, bgr: true, mean: 0.0, factor: 1.0, live: 1 }
+        Self { side: 80, crop: 2.7, bgr: true, mean: 0.0, factor: 1.0, live: 1, weight: 1.0 }
+    }
+}
+
+impl PadSpec {
+    /// Reads the specification from a manifest entry's `parameters`; `role` is left alone.
+    ///
+    /// # Errors
+    /// The text of what does not fit.
+    pub fn from_parameters(parameters: &BTreeMap<String, toml::Value>) -> Result<Self, String> {
+        let own: toml::Table =
+            parameters.iter().filter(|(k, _)| *k != "role").map(|(k, v)| (k.clone(), v.clone())).collect();
+        let spec: Self = own.try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        if !(16..=512).contains(&spec.side) || !(1.0..=8.0).contains(&spec.crop) || spec.live > 64 {
+            return Err("side, crop or live out of range".to_owned());
+        }
+        if !(0.01..=100.0).contains(&spec.weight) {
+            return Err("weight must be from 0.01 to 100".to_owned());
+        }
+        Ok(spec)
     }
 }
 
@@ -46,7 +68,7 @@ impl Default for PadSpec {
 pub enum Passive {
     /// Every installed net answered.
     Evaluated {
-        /// 0 (attack) to 100 (live): mean of the nets' live probabilities.
+        /// 0 (attack) to 100 (live): weighted mean of the nets' live probabilities, each over the crop and its mirror image.
         score: f64,
         /// Names and versions of the nets.
         method: String,
@@ -91,17 +113,8 @@ impl PassiveLiveness {
             if entry.parameters.get("role").and_then(|r| r.as_str()) != Some("passive-liveness") {
                 continue;
             }
-            let own: toml::Table = entry
-                .parameters
-                .iter()
-                .filter(|(k, _)| *k != "role")
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect();
-            let fault = |why: String| FaceError::Slot { name: entry.name.clone(), why };
-            let spec: PadSpec = own.try_into().map_err(|e: toml::de::Error| fault(e.message().to_owned()))?;
-            if !(16..=512).contains(&spec.side) || !(1.0..=8.0).contains(&spec.crop) || spec.live > 64 {
-                return Err(fault("side, crop or live out of range".to_owned()));
-            }
+            let spec = PadSpec::from_parameters(&entry.parameters)
+                .map_err(|why| FaceError::Slot { name: entry.name.clone(), why })?;
             match models.net(&entry.name) {
                 Ok(net) => {
                     slots.push(Slot { net, spec });
@@ -124,14 +137,15 @@ impl PassiveLiveness {
         if self.slots.is_empty() {
             return Passive::NotEvaluated { reason: "no_model" };
         }
-        let mut sum = 0.0;
+        let (mut sum, mut weight) = (0.0, 0.0);
         for slot in &self.slots {
             match slot.live(image, face.bbox) {
-                Some(live) => sum += live,
+                Some(live) => sum += slot.spec.weight * live,
                 None => return Passive::NotEvaluated { reason: "model_failed" },
             }
+            weight += slot.spec.weight;
         }
-        Passive::Evaluated { score: 100.0 * sum / self.slots.len() as f64, method: self.method.clone() }
+        Passive::Evaluated { score: 100.0 * sum / weight, method: self.method.clone() }
     }
 
     /// Several frames of one capture: the mean of their scores; one that cannot be judged spoils the answer.
@@ -156,8 +170,12 @@ impl PassiveLiveness {
 impl Slot {
     fn live(&self, image: &RgbImage, bbox: [f32; 4]) -> Option<f64> {
         let crop = cut(image, frame(image, bbox, self.spec.crop)?, self.spec.side);
+        Some((self.one(&crop)? + self.one(&mirrored(&crop))?) / 2.0)
+    }
+
+    fn one(&self, crop: &RgbImage) -> Option<f64> {
         let scale = Scale { bgr: self.spec.bgr, mean: [self.spec.mean; 3], factor: [self.spec.factor; 3] };
-        let outputs = self.net.run(&[tensor(&crop, &scale)]).ok()?;
+        let outputs = self.net.run(&[tensor(crop, &scale)]).ok()?;
         let logits = &outputs.first()?.data;
         let top = logits.iter().copied().fold(f32::MIN, f32::max);
         let exps: Vec<f64> = logits.iter().map(|l| f64::from(l - top).exp()).collect();
@@ -225,6 +243,29 @@ mod tests {
         let [l, t, r, b] = frame(&image, [0.0, 0.0, 100.0, 99.0], 4.0).expect("a frame");
         assert!(l == 0 && t == 0 && r <= 199 && b <= 99);
         assert_eq!(frame(&image, [5.0, 5.0, 5.0, 5.0], 2.7), None);
+    }
+
+    #[test]
+    fn every_recipe_fits_its_slot() {
+        let mut weights = Vec::new();
+        for recipe in inference::recipe::recipes() {
+            match recipe.parameters["role"].as_str() {
+                Some("passive-liveness") => {
+                    let spec = PadSpec::from_parameters(&recipe.parameters).expect("fits");
+                    assert_eq!(recipe.shape, [1, 3, spec.side as usize, spec.side as usize]);
+                    weights.push(spec.weight);
+                }
+                Some("face-embedder") => {
+                    let spec = crate::EmbedderSpec::from_parameters(&recipe.parameters).expect("fits");
+                    assert_eq!(recipe.shape, [1, 3, spec.side as usize, spec.side as usize]);
+                }
+                role => assert_eq!(role, Some("face-detector"), "{}", recipe.name),
+            }
+        }
+        assert_eq!(weights, [1.0, 3.0]);
+        for bad in ["weight = nan", "weight = 0.0", "crop = 0.5", "live = 'x'", "unknown = 1"] {
+            assert!(PadSpec::from_parameters(&toml::from_str(bad).expect("TOML")).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -218,6 +218,42 @@ mod tests {
     }
 
     #[test]
+    fn small_nets_of_the_published_signatures_are_accepted_and_run() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let find = |name: &str| recipes().into_iter().find(|r| r.name == name).expect("a recipe");
+        for (name, outputs) in [("sface", 128), ("auraface", 512)] {
+            let recipe = find(name);
+            add(dir.path(), name, &recipe, &small(&recipe.shape, outputs), true).expect("adds");
+        }
+        // YuNet: four maps (class, object, box, points) at strides 8, 16 and 32.
+        let yunet = find("yunet");
+        let mut graph = Graph::default();
+        graph.input("input", &yunet.shape);
+        let pooled = graph.node("GlobalAveragePool", &["input"], Vec::new());
+        let flat = graph.node("Flatten", &[&pooled], Vec::new());
+        for stride in [8, 16, 32] {
+            let cells = (640 / stride) * (640 / stride);
+            for (map, width) in [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)] {
+                let w = graph.floats(&[3, cells * width], vec![0.0; 3 * cells * width]);
+                let row = graph.node("MatMul", &[&flat, &w], Vec::new());
+                let shape = graph.ints(vec![1, cells as i64, width as i64]);
+                let name = format!("{map}_{stride}");
+                graph.named("Reshape", &[&row, &shape], &name, Vec::new());
+                graph.output(&name, &[1, cells, width]);
+            }
+        }
+        add(dir.path(), "yunet", &yunet, &graph.encode("yunet"), true).expect("adds");
+        let options = crate::Options { runtime: Some(crate::Runtime::Rten), threads: 1, lanes: 1 };
+        let models = Models::open_with(dir.path(), &options).expect("opens");
+        for (name, outputs) in [("sface", 128), ("auraface", 512), ("yunet", 6_400)] {
+            let zeros = crate::Tensor::new(find(name).shape, vec![0.0; find(name).shape.iter().product()]);
+            let got = models.net(name).expect("loads").run(&[zeros]).expect("runs");
+            assert_eq!(got.len(), if name == "yunet" { 12 } else { 1 });
+            assert_eq!(got[0].data.len(), outputs);
+        }
+    }
+
+    #[test]
     fn another_file_than_the_published_one_needs_a_word() {
         let dir = tempfile::tempdir().expect("a folder");
         let recipe = recipes().into_iter().find(|r| r.name == "minifasnet-v2").expect("a recipe");

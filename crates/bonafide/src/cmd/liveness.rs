@@ -34,7 +34,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut failed = false;
     for file in files {
         let judged = match &engine {
-            None => Ok(Passive::NotEvaluated { reason: "no_model" }),
+            // A file that is no picture is an error with and without a model.
+            None => super::face::picture(file).map(|_| Passive::NotEvaluated { reason: "no_model" }),
             Some(engine) => super::face::picture(file).and_then(|image| {
                 Ok(match super::face::prominent(engine, &image)? {
                     Some(face) => liveness.evaluate(&image, &face),

@@ -75,8 +75,8 @@ fn record(shown: &Challenge, surface: &[[f32; 3]], light: f32) -> Vec<Observatio
                 skin,
                 skin_side,
                 faces: 1,
-                thumbnail: vec![0; 144],
-                checksum: i,
+                same_from: 0.9,
+                parts: (0..10).map(|place| (place, i)).collect(),
             }
         })
         .collect()
@@ -140,7 +140,10 @@ fn frames_of_another_session_repeated_frames_and_other_people_do_not_pass() {
         verify(&challenge, &frames).failed().map(|c| c.name).collect::<Vec<_>>()
     };
     assert_eq!(spoil(&|f| f.nonce = 5), ["nonce"]);
-    assert_eq!(spoil(&|f| f.checksum = 5), ["repeated_frames"]);
+    // Frozen, but for one part that the attacker changes in every frame.
+    let frozen = |f: &mut Observation| f.parts.iter_mut().skip(1).for_each(|p| p.1 = 5);
+    assert_eq!(spoil(&frozen), ["repeated_frames"]);
+    assert_eq!(spoil(&|f| f.parts.clear()), ["repeated_frames"]);
     assert_eq!(spoil(&|f| f.faces = 2), ["faces"]);
     assert_eq!(
         spoil(&|f| f.template = Template::new(vec![0.0, 1.0], "m/1").expect("a direction")),
@@ -167,4 +170,17 @@ fn a_plane_leaves_no_residual_and_numbers_that_are_none_leave_none() {
     assert!(plane_residual(&a, &b, 60.0).expect("a plane") < 1e-3);
     assert_eq!(plane_residual(&[[f32::NAN; 2]; 10], &[[1.0; 2]; 10], 60.0), None);
     assert_eq!(plane_residual(&[[1.0; 2]; 10], &[[1.0; 2]; 10], 60.0), None);
+}
+
+#[test]
+fn a_frame_that_differs_in_one_corner_keeps_its_other_parts_and_flat_ones_are_left_out() {
+    let a = RgbImage::from_fn(120, 120, |x, y| {
+        if x < 60 { image::Rgb([(x * 31 + y * 17) as u8; 3]) } else { image::Rgb([255; 3]) }
+    });
+    let mut b = a.clone();
+    b.put_pixel(0, 0, image::Rgb([1, 2, 3]));
+    let (a, b) = (parts(&a), parts(&b));
+    assert_eq!(a.len(), 72, "the burnt-out half is left out");
+    assert_eq!(a.iter().filter(|p| b.contains(p)).count(), 71);
+    assert!(parts(&RgbImage::new(3, 3)).is_empty());
 }
