@@ -202,8 +202,7 @@ impl List {
         let column = |name: &str| {
             header
                 .iter()
-                // Spreadsheets put a byte order mark before the first name.
-                .position(|h| h.trim_start_matches('\u{feff}').trim() == name)
+                .position(|h| h.trim() == name)
                 .ok_or_else(|| anyhow!("the list has no column `{name}`"))
         };
         let (a, b) = (column("a")?, column("b")?);
@@ -303,8 +302,7 @@ fn calibrate(
     json: bool,
 ) -> anyhow::Result<()> {
     let list = List::read(csv)?;
-    let column =
-        |name: &str| list.header.iter().position(|h| h.trim_start_matches('\u{feff}').trim() == name);
+    let column = |name: &str| list.header.iter().position(|h| h.trim() == name);
     let same = column("same").ok_or_else(|| anyhow!("the list has no column `same`"))?;
     let group = column("group");
     let models = models()?;
