@@ -53,8 +53,6 @@ pub struct IdVerification {
     pub decline_invalid_mrz: bool,
     /// Whether data that contradict each other decline.
     pub decline_inconsistent: bool,
-    /// Whether names are given in Latin letters where the document has both.
-    pub prefer_latin: bool,
     /// The rest.
     pub common: Common,
 }

@@ -126,6 +126,10 @@ fn nodes(features: &Value) -> Result<Vec<Node>, Failure> {
                     Failure::field("features", &format!("Feature '{name}': config is not valid: {error}."))
                 })?,
             };
+            if feature == Feature::Aml {
+                service::screening::Settings::of_node(&config)
+                    .map_err(|text| Failure::field("features", &format!("Feature 'AML': {text}")))?;
+            }
             Ok(Node { id: format!("feature_{}", feature.name().to_lowercase()), feature, config })
         })
         .collect()

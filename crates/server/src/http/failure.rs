@@ -83,6 +83,11 @@ impl Failure {
         failure
     }
 
+    /// The body alone, for an answer in which it stands beside others.
+    pub(crate) fn into_body(self) -> Value {
+        self.body
+    }
+
     /// Our fault: logged with its whole chain, answered with a request id only.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let request_id = uuid::Uuid::new_v4();

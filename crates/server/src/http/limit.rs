@@ -29,6 +29,8 @@ pub(crate) enum Budget {
     VerifyAge,
     HostedPage,
     Unilink,
+    /// One person of a batch.
+    Screening,
 }
 
 impl Budget {
@@ -39,6 +41,7 @@ impl Budget {
             Self::Write => 300,
             Self::VerifyAge => 6_000,
             Self::Unilink => 60,
+            Self::Screening => 60_000,
         }
     }
 
@@ -48,6 +51,7 @@ impl Budget {
             Self::Write => "Write request",
             Self::CreateSession | Self::Unilink => "Session creation",
             Self::VerifyAge | Self::HostedPage => "Request",
+            Self::Screening => "Screening",
         };
         format!(
             "{subject} rate limit exceeded. You can make up to {} requests per minute.",

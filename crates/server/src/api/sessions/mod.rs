@@ -1,5 +1,6 @@
 //! Verification sessions: start, read, list, decide by hand, erase.
 
+pub(crate) mod aml_hits;
 pub(crate) mod create;
 pub(crate) mod decision;
 pub(crate) mod delete;

@@ -1,0 +1,68 @@
+//! Screening beside `POST /v3/aml/`: many people at once, the lists, replays, and yente's API.
+
+pub(crate) mod batch;
+pub(crate) mod lists;
+pub(crate) mod replay;
+pub(crate) mod yente;
+
+use axum::http::StatusCode;
+use service::screening::{Person, Settings, status::ListsError};
+
+use crate::http::{failure::Failure, fields::Fields};
+
+/// Reads who is screened and how, as `POST /v3/aml/` documents the fields; [`settled`] ends the reading.
+pub(crate) fn question(fields: &mut Fields) -> (Person, Settings) {
+    let full_name = fields.required_text("full_name", 500).unwrap_or_default();
+    let company = fields.choice("entity_type", &["person", "company"]) == Some("company");
+    let nationality = fields.text("nationality", 10).filter(|code| !code.is_empty());
+    if nationality.as_deref().is_some_and(|code| mrz::country::find_alpha2(&code.to_uppercase()).is_none()) {
+        fields.complain("nationality", "Invalid ISO 3166-1 alpha-2 country code.");
+    }
+    let person = Person {
+        full_name,
+        company,
+        date_of_birth: fields.date("date_of_birth"),
+        nationality,
+        document_number: fields.text("document_number", 100).filter(|number| !number.is_empty()),
+    };
+    let mut settings = Settings::default();
+    let bands = &mut settings.thresholds;
+    bands.approve = fields.number("aml_score_approve_threshold", 0.0, 100.0).unwrap_or(bands.approve);
+    bands.review = fields.number("aml_score_review_threshold", 0.0, 100.0).unwrap_or(bands.review);
+    let mut whole = |field: &str, default: u32| {
+        fields.integer(field, 0, 100).and_then(|weight| u32::try_from(weight).ok()).unwrap_or(default)
+    };
+    bands.match_score = f64::from(whole("aml_match_score_threshold", 93));
+    settings.weights.name = whole("aml_name_weight", settings.weights.name);
+    settings.weights.birth = whole("aml_dob_weight", settings.weights.birth);
+    settings.weights.country = whole("aml_country_weight", settings.weights.country);
+    (person, settings)
+}
+
+/// Ends the reading of a question.
+pub(crate) fn settled(fields: Fields, settings: &Settings) -> Result<(), Failure> {
+    fields.finish()?;
+    settings.check().map_err(|text| Failure::field("error", &text))
+}
+
+/// What is answered when the lists cannot be asked.
+pub(crate) fn lists_failure(error: &ListsError) -> Failure {
+    match error {
+        ListsError::NotFound => Failure::not_found(),
+        ListsError::Busy => Failure::busy(2),
+        ListsError::Damaged(_) => Failure::internal(error),
+        ListsError::Index(reason) => {
+            tracing::error!(reason, "watch-lists cannot be opened");
+            no_lists()
+        }
+    }
+}
+
+/// Nothing can be screened against.
+pub(crate) fn no_lists() -> Failure {
+    Failure::detail(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "no_lists",
+        "No watch-list is loaded. The operator imports one with `bonafide aml import`.",
+    )
+}
