@@ -1,8 +1,9 @@
 //! `bench documents`: what the document reader gets right on the test pictures, and what it costs.
 //!
 //! One run of `bonafide document read --batch` over each set with the day fixed, so that no document expires under
-//! the bench. Truth stands beside the pictures. Intervals are Wilson's, 95 %. `BONAFIDE_BENCH_PEERS=1` also installs
-//! `rapidocr` and `PassportEye` (PyPI) into a virtual environment under `target/` and runs them on the same pictures.
+//! the bench. Truth stands beside the pictures. Intervals are Wilson's, 95 %. Then the same pictures go through
+//! `rapidocr` and `PassportEye` (PyPI, installed into a virtual environment under `target/`), one program after the
+//! other on all cores; `peers.py` says how their output is scored. `BONAFIDE_BENCH_PEERS=0` leaves them out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::shell::{cargo, output, run as shell, target};
+use crate::shell::{cargo, output, root, run as shell, target};
 
 /// The day all documents are judged on: filled_docs were issued in 2022 and run to 2032.
 const TODAY: &str = "2026-11-23";
@@ -65,44 +66,49 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
         cards.lines.values().filter(|r| r["identified_by"] == "barcode").count(),
         cards.lines.len(),
     );
-    table.print();
 
     let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for run in [&specimens, &filled] {
         for record in run.lines.values() {
-            let mut whole = 0.0;
-            for (stage, ms) in record["timing_ms"].as_object().into_iter().flatten() {
-                whole += ms.as_f64().unwrap_or(0.0);
+            for (stage, ms) in record["cpu_ms"].as_object().into_iter().flatten() {
                 stages.entry(stage.clone()).or_default().push(ms.as_f64().unwrap_or(0.0));
             }
-            stages.entry("all".to_owned()).or_default().push(whole);
         }
     }
-    println!("\n{:24} {:>9} {:>9}", "stage (wall)", "median ms", "p90 ms");
+    println!("\n{:24} {:>9} {:>9} {:>9}", "CPU ms by stage", "median", "p90", "mean");
     let mut medians = serde_json::Map::new();
     for (stage, values) in &mut stages {
         values.sort_by(f64::total_cmp);
         let at = |share: f64| values.get((values.len() as f64 * share) as usize).copied().unwrap_or(0.0);
-        println!("{stage:24} {:>9.0} {:>9.0}", at(0.5), at(0.9));
-        medians.insert(stage.clone(), json!({ "median_ms": at(0.5), "p90_ms": at(0.9) }));
+        let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+        println!("{stage:24} {:>9.0} {:>9.0} {mean:>9.0}", at(0.5), at(0.9));
+        medians.insert(stage.clone(), json!({ "median_ms": at(0.5), "p90_ms": at(0.9), "mean_ms": mean }));
     }
     let cpu = (specimens.cpu_s + filled.cpu_s) / (specimens.lines.len() + filled.lines.len()).max(1) as f64;
-    println!("{:24} {:>9.0}", "CPU ms per picture", cpu * 1000.0);
-    let peers =
-        if std::env::var_os("BONAFIDE_BENCH_PEERS").is_some() { peers(&documents)? } else { Value::Null };
+    println!("{:24} {:>9} {:>9} {:>9.0}", "whole process", "", "", cpu * 1000.0);
+    let peers = if std::env::var_os("BONAFIDE_BENCH_PEERS").is_some_and(|v| v == "0") {
+        Value::Null
+    } else {
+        side_by_side(&binary, &documents, &mut table)?
+    };
+    println!();
+    table.print();
     Ok(json!({ "rates": table.rows, "stages": medians, "cpu_ms_per_picture": cpu * 1000.0, "peers": peers }))
 }
 
-/// One batch: records by file, and the processor time it took.
+/// One batch: records by file, and the time it took, loading the nets included.
 struct Run {
     lines: BTreeMap<String, Value>,
     cpu_s: f64,
+    wall_s: f64,
 }
 
 fn read(binary: &Path, folder: &Path) -> anyhow::Result<Run> {
     // The shell's `times` gives the processor time of its children.
     let script = "\"$0\" document read --batch \"$1\" --json --allow-specimens --today \"$2\"; times >&2";
+    let started = std::time::Instant::now();
     let done = Command::new("bash").arg("-c").arg(script).arg(binary).arg(folder).arg(TODAY).output()?;
+    let wall_s = started.elapsed().as_secs_f64();
     let text = String::from_utf8(done.stdout).context("the batch printed something that is no UTF-8")?;
     let mut lines = BTreeMap::new();
     for line in text.lines() {
@@ -121,7 +127,7 @@ fn read(binary: &Path, folder: &Path) -> anyhow::Result<Run> {
         m.parse::<f64>().unwrap_or(0.0) * 60.0 + s.replace(',', ".").parse::<f64>().unwrap_or(0.0)
     };
     let cpu_s = errors.lines().last().map(|l| l.split_whitespace().map(seconds).sum()).unwrap_or(0.0);
-    Ok(Run { lines, cpu_s })
+    Ok(Run { lines, cpu_s, wall_s })
 }
 
 /// Rates with their n and interval.
@@ -259,68 +265,133 @@ fn interval(right: usize, n: usize) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// `rapidocr` and `PassportEye` on the same pictures: whole MRZ exact, and processor seconds a picture.
-fn peers(documents: &Path) -> anyhow::Result<Value> {
+/// Ours, `rapidocr` and `PassportEye` on the same pictures: those of `filled_docs` that are genuine and the specimens
+/// whose zone is conformant.
+fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::Result<Value> {
+    let python = target().join("peers/bin/python");
     let venv = target().join("peers");
-    if !venv.join("bin/python").is_file() {
+    if !venv.join("installed").is_file() {
         shell(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        shell(Command::new(venv.join("bin/pip")).args([
-            "install",
-            "-q",
-            "rapidocr==3.10.0",
-            "onnxruntime",
-            "PassportEye",
-        ]))?;
+        shell(Command::new(venv.join("bin/pip")).args(["install", "-q"]).args(PEERS))?;
+        fs_err::write(venv.join("installed"), PEERS.join("\n"))?;
     }
-    let script = target().join("peers/run.py");
-    fs_err::write(&script, PEERS)?;
-    let printed = output(Command::new(venv.join("bin/python")).arg(&script).arg(documents))?;
-    let last = printed.lines().last().unwrap_or_default();
-    let value: Value = serde_json::from_str(last).context("the peers' script printed no JSON")?;
-    for (name, row) in value.as_object().into_iter().flatten() {
+    let (folder, cases) = cases(documents, &venv.join("pictures"))?;
+    fs_err::write(venv.join("cases.json"), serde_json::to_vec(&cases)?)?;
+    fs_err::write(venv.join("peers.py"), include_str!("peers.py"))?;
+
+    let ours = read(binary, &folder)?;
+    let (mut zones, mut fields) = ((0, 0), (0, 0));
+    let mut pixels: BTreeMap<&str, f64> = BTreeMap::new();
+    for (file, case) in cases.as_object().into_iter().flatten() {
+        let record = &ours.lines[file];
+        if case["mrz"].is_array() {
+            zones.0 += usize::from(record["mrz"]["lines"] == case["mrz"]);
+            zones.1 += 1;
+        }
+        for (name, value) in case["fields"].as_object().into_iter().flatten() {
+            let read = record["fields"][name]["value"].as_str();
+            let right = if case["names_in_zone_only"] == true && name.ends_with("_name") {
+                zone_holds(&case["mrz"], read)
+            } else {
+                read == value.as_str()
+            };
+            fields.0 += usize::from(right);
+            fields.1 += 1;
+        }
+        for net in NETS {
+            *pixels.entry(net).or_default() += record["net_pixels"][net].as_f64().unwrap_or(0.0);
+        }
+    }
+    let n = ours.lines.len().max(1) as f64;
+    let mut rows = serde_json::Map::new();
+    rows.insert(
+        "bonafide".to_owned(),
+        json!({ "mrz": zones, "fields": fields, "wall_ms": ours.wall_s * 1e3 / n, "cpu_ms": ours.cpu_s * 1e3 / n }),
+    );
+    // PassportEye reads with the `tesseract` program of the system; without it every picture counts as not read.
+    let printed = output(Command::new(&python).arg(venv.join("peers.py")).args([
+        &folder,
+        &venv.join("cases.json"),
+        &root().join("models/mrz-lines.onnx"),
+    ]))?;
+    let value: Value = serde_json::from_str(printed.lines().last().unwrap_or_default())
+        .context("the peers' script printed no JSON")?;
+    for (name, row) in value["peers"].as_object().into_iter().flatten() {
+        rows.insert(name.clone(), row.clone());
+    }
+    println!(
+        "\n{:24} {:>10} {:>12} {:>14} {:>13} {:>11}",
+        "same pictures", "MRZ exact", "fields exact", "wall ms/pict.", "CPU ms/pict.", "throughput"
+    );
+    let wall = ours.wall_s * 1e3 / n;
+    for (name, row) in &rows {
+        let pair = |v: &Value| (v[0].as_u64().unwrap_or(0) as usize, v[1].as_u64().unwrap_or(0) as usize);
+        let ((mr, mn), (fr, fn_)) = (pair(&row["mrz"]), pair(&row["fields"]));
+        table.count(&format!("{name}: whole MRZ exact, same pictures"), mr, mn);
+        table.count(&format!("{name}: fields exact, same pictures"), fr, fn_);
+        let ms = row["wall_ms"].as_f64().unwrap_or(0.0);
         println!(
-            "{name:24} whole MRZ exact {}/{}, CPU ms per picture {:.0}",
-            row["right"],
-            row["n"],
-            row["cpu_ms"].as_f64().unwrap_or(0.0)
+            "{name:24} {:>10} {:>12} {ms:>14.0} {:>13.0} {:>10.2}x",
+            format!("{mr}/{mn}"),
+            format!("{fr}/{fn_}"),
+            row["cpu_ms"].as_f64().unwrap_or(0.0),
+            wall / ms.max(1e-6)
         );
     }
-    Ok(value)
+
+    // What the arithmetic alone would cost on one core of this machine.
+    let peak = value["peak_gflops"].as_f64().unwrap_or(0.0);
+    println!("\none core multiplies matrices at {peak:.0} GFLOP/s (measured); by net, a picture:");
+    let mut bounds = serde_json::Map::new();
+    for net in NETS {
+        let per_pixel = value["flops_per_pixel"][net].as_f64().unwrap_or(0.0);
+        let gflop = pixels.get(net).copied().unwrap_or(0.0) / n * per_pixel / 1e9;
+        let bound_ms = gflop / peak.max(1e-9) * 1e3;
+        println!("{net:24} {gflop:>8.2} GFLOP  at least {bound_ms:>6.0} CPU ms");
+        bounds.insert(net.to_owned(), json!({ "gflop": gflop, "bound_ms": bound_ms }));
+    }
+    Ok(json!({ "same_pictures": rows, "peak_gflops": peak, "bounds": bounds, "versions": value["versions"] }))
 }
 
-const PEERS: &str = r#"
-import json, os, re, sys, time
-folder = sys.argv[1]
-cases = {}
-for name in ("mrz_specimens", "filled_docs"):
-    truth = json.load(open(os.path.join(folder, name, "ground_truth.json")))
-    for file, t in truth.items():
-        wanted = t.get("all_check_digits_valid", t.get("mrz_on_this_side") and t.get("kind") == "genuine_photo")
-        if wanted:
-            cases[os.path.join(folder, name, file)] = t["mrz"]
-out = {}
-def bench(name, read):
-    right, start = 0, time.process_time()
-    for file, lines in cases.items():
-        try:
-            right += read(file) == lines
-        except Exception:
-            pass
-    out[name] = {"right": right, "n": len(cases), "cpu_ms": (time.process_time() - start) * 1000 / max(1, len(cases))}
-from rapidocr import RapidOCR
-engine = RapidOCR()
-def rapid(file):
-    lines = [re.sub(r"\s", "", t).upper().replace("«", "<<") for t in (engine(file).txts or [])]
-    zone = [l for l in lines if len(l) in (30, 36, 44) and "<" in l]
-    return zone[-3:] if zone and len(zone[-1]) == 30 else zone[-2:]
-bench("rapidocr 3.10.0", rapid)
-try:
-    from passporteye import read_mrz
-    def eye(file):
-        m = read_mrz(file)
-        return m.aux["text"].split("\n") if m else None
-    bench("PassportEye", eye)
-except ImportError as error:
-    print(error, file=sys.stderr)
-print(json.dumps(out))
-"#;
+/// Links the pictures into one folder, and says what is to be read on each, in the record's terms.
+fn cases(documents: &Path, folder: &Path) -> anyhow::Result<(std::path::PathBuf, Value)> {
+    if folder.is_dir() {
+        fs_err::remove_dir_all(folder)?;
+    }
+    fs_err::create_dir_all(folder)?;
+    let mut cases = serde_json::Map::new();
+    for set in ["filled_docs", "mrz_specimens"] {
+        let truth: BTreeMap<String, Value> =
+            serde_json::from_slice(&fs_err::read(documents.join(set).join("ground_truth.json"))?)?;
+        for (file, expected) in truth {
+            let genuine = expected["kind"] == "genuine_photo";
+            if !genuine && expected["all_check_digits_valid"] != true {
+                continue;
+            }
+            let zone = expected["mrz_on_this_side"] != false;
+            let mut fields = serde_json::Map::new();
+            for (name, ours) in
+                FIELDS.iter().filter(|(name, _)| genuine && (zone || *name != "issuing_state"))
+            {
+                fields.insert((*ours).to_owned(), expected["fields"][name].clone());
+            }
+            let link = format!("{set}__{}", file.replace('/', "__"));
+            let picture = fs_err::canonicalize(documents.join(set).join(&file))?;
+            fs_err::copy(picture, folder.join(&link))?;
+            cases.insert(
+                link,
+                json!({
+                    "mrz": if zone { expected["mrz"].clone() } else { Value::Null },
+                    "fields": fields,
+                    "names_in_zone_only": expected["side"] == "back",
+                }),
+            );
+        }
+    }
+    Ok((folder.to_owned(), Value::Object(cases)))
+}
+
+/// Nets that read, as the manifest names them.
+const NETS: [&str; 3] = ["ppocr-v6-det", "ppocr-v6-rec", "mrz-lines"];
+/// What the comparison installs; `onnx` counts the nets' operations.
+const PEERS: [&str; 4] = ["rapidocr==3.10.0", "onnxruntime==1.32.0", "PassportEye==2.2.2", "onnx"];
