@@ -24,6 +24,30 @@ fn at_least_sixty_personal_numbers_of_fifty_countries_are_known() {
 }
 
 #[test]
+fn parts_that_cannot_be_are_refused() {
+    for (kind, number) in [
+        ("meid", "25360 91360 2076 271 0"), // 3GPP2 S.R0048-A: the last eight digits write 24 bits
+        ("imei", "35686800-004141-200"),
+        ("au.abn", "03 914 471 673"),
+        ("cn.ric", "360426109101010061"),
+        ("nl.identiteitskaartnummer", "EO0000000"),
+        ("be.eid", "000-0011032-70"),
+    ] {
+        assert!(!check(kind, number).expect("known kind").valid, "{kind} {number}");
+    }
+    for (kind, number) in [
+        ("be.eid", "000-0011032-71"),
+        ("ca.bc_phn", "9698 658 215"),
+        ("gn.nifp", "693770885"),
+        ("nl.identiteitskaartnummer", "EM0000000"),
+        ("us.tin", "536-90-4399"),
+        ("th.tin", "1-2345-45678-78-1"),
+    ] {
+        assert!(check(kind, number).expect("known kind").valid, "{kind} {number}");
+    }
+}
+
+#[test]
 fn an_unknown_kind_is_an_error_not_a_verdict() {
     assert_eq!(check("xx.nothing", "1"), Err(UnknownKind("xx.nothing".into())));
 }

@@ -15,17 +15,22 @@ use crate::shell::{cargo, run as shell, target};
 /// Kinds where we differ from the oracle on purpose.
 const EXPLAINED: &[(&str, &str)] = &[
     ("at.tin", "the oracle knows the tax offices in use; that register changes"),
+    (
+        "az.voen",
+        "we fill more than one leading zero; its weights were inferred from the oracle, no issuer's text was at hand",
+    ),
     ("cn.ric", "the oracle knows the counties; we check the province"),
+    ("cn.uscc", "GB 32100 also knows the registering authorities A and N"),
+    ("cz.rc", "numbers whose first nine digits leave 10 were issued until 1985 only"),
     ("do.cedula", "the oracle keeps a list of numbers issued with a wrong check digit"),
     ("gr.vat", "we fill more than one leading zero"),
     ("iban", "the oracle also checks the national check digits of some countries"),
     ("id.nik", "an open century: ours is the last that is past, the oracle's the 1900s"),
-    ("imei", "form of the software version"),
     ("in_.gstin", "we know the codes 97 and 99 of other territories and the centre"),
     ("it.codicefiscale", "an open century: ours is the last that is past"),
     ("kr.brn", "the oracle checks the form, we also the check digit"),
+    ("li.peid", "the oracle drops leading zeros; the number has at most twelve digits"),
     ("lv.pvn", "the oracle takes any century digit"),
-    ("meid", "mixed decimal forms"),
     ("mx.curp", "sex X is admitted since 2023"),
     ("mx.rfc", "form of the homoclave"),
     ("my.nric", "an open century: ours is the last that is past, the oracle's the 1900s"),
@@ -34,6 +39,7 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("sm.coe", "the oracle knows the low numbers in use"),
     ("tw.ubn", "since April 2023 the sum need only divide by five"),
     ("us.atin", "the oracle takes any nine digits"),
+    ("us.tin", "as us.atin and us.itin"),
     ("us.itin", "the ranges 50 to 65 are in use since 2013"),
 ];
 
@@ -65,10 +71,13 @@ for kind in kinds:
     except ImportError: continue
     base = set(seeds.get(kind, ())) | set(re.findall(r"validate\('([^']+)'", m.__doc__ or ""))
     numbers = set(base); pool = sorted(base)
+    random.seed(20260101)
     for _ in range(20000):
         if not pool or len(numbers) >= per_kind + len(base): break
         x = mutate(random.choice(pool)); numbers.add(x)
-        if m.is_valid(x) and len(pool) < 2000: pool.append(x)
+        try: grow = m.is_valid(x) and len(pool) < 2000
+        except Exception: grow = False
+        if grow: pool.append(x)
     for x in sorted(numbers):
         if "\t" in x or "\n" in x: continue
         try: m.validate(x); valid = True

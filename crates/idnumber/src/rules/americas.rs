@@ -29,6 +29,7 @@ pub(super) fn function(id: &str) -> Option<Function> {
         "us.itin" => us_itin,
         "us.ptin" => us_ptin,
         "us.ssn" => us_ssn,
+        "us.tin" => us_tin,
         "uy.rut" => uy_rut,
         "ve.rif" => ve_rif,
         _ => return None,
@@ -329,6 +330,12 @@ fn us_ssn(text: &str, _: Option<PartialDate>) -> Outcome {
     // Printed on advertising cards and used by thousands since.
     possible(!["078051120", "457555462", "219099999"].contains(&number.as_str()))?;
     Ok(Facts { normalized: Some(number), ..Facts::default() })
+}
+
+/// Any of the five.
+fn us_tin(text: &str, today: Option<PartialDate>) -> Outcome {
+    let kinds: [Function; 5] = [us_ssn, us_itin, us_ein, us_ptin, us_atin];
+    kinds.iter().find_map(|kind| kind(text, today).ok()).ok_or(Reason::Component)
 }
 
 fn us_itin(text: &str, _: Option<PartialDate>) -> Outcome {

@@ -27,6 +27,7 @@ pub(super) fn function(id: &str) -> Option<Function> {
         "sg.nric" => sg_nric,
         "sg.uen" => sg_uen,
         "th.moa" => th_moa,
+        "th.tin" => th_tin,
         "tw.id" => tw_id,
         "tw.ubn" => tw_ubn,
         "vn.mst" => vn_mst,
@@ -46,6 +47,8 @@ fn az_voen(text: &str, _: Option<PartialDate>) -> Outcome {
 fn cn_ric(text: &str, _: Option<PartialDate>) -> Outcome {
     all_digits(piece(text, 0, 17)?)?;
     formed(matches!(char_at(text, 17)?, '0'..='9' | 'X'))?;
+    // The number exists since 1984: nobody who got one was born before 1850.
+    possible(part(text, 6, 10)? >= 1850)?;
     let date = civil(part(text, 6, 10)?, part(text, 10, 12)?, part(text, 12, 14)?)?;
     possible(matches!(
         part(text, 0, 2)?,
@@ -288,6 +291,19 @@ fn sg_uen(text: &str, today: Option<PartialDate>) -> Outcome {
         }
         _ => return Err(Reason::Length),
     }
+    Ok(Facts::default())
+}
+
+/// A person's number or that of a company, by the first digit.
+fn th_tin(text: &str, today: Option<PartialDate>) -> Outcome {
+    if text.starts_with('0') {
+        return th_moa(text, today);
+    }
+    all_digits(text)?;
+    formed(!text.starts_with('9'))?;
+    let sum: u32 =
+        text.chars().take(12).zip((2..=13).rev()).filter_map(|(c, w)| Some(c.to_digit(10)? * w)).sum();
+    passes((11 - sum % 11) % 10 == part(text, 12, 13)?)?;
     Ok(Facts::default())
 }
 

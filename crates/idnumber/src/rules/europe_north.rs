@@ -10,6 +10,7 @@ pub(super) fn function(id: &str) -> Option<Function> {
         "at.uid" => at_uid,
         "at.vnr" => at_vnr,
         "be.bis" => be_bis,
+        "be.eid" => be_eid,
         "be.nn" => be_nn,
         "be.ssn" => be_ssn,
         "be.vat" => be_vat,
@@ -27,6 +28,7 @@ pub(super) fn function(id: &str) -> Option<Function> {
         "ie.pps" => ie_pps,
         "is_.kennitala" => is_kennitala,
         "lt.asmens" => lt_asmens,
+        "nl.identiteitskaartnummer" => nl_document,
         "lt.pvm" => lt_pvm,
         "lu.tva" => lu_tva,
         "lv.pk" => lv_pk,
@@ -150,6 +152,27 @@ fn be_bis(text: &str, today: Option<PartialDate>) -> Outcome {
 
 fn be_ssn(text: &str, today: Option<PartialDate>) -> Outcome {
     be_nn(text, today).or_else(|reason| be_bis(text, today).map_err(|_| reason))
+}
+
+/// The last two digits are the first ten modulo 97, with 97 for 0.
+fn be_eid(text: &str, _: Option<PartialDate>) -> Outcome {
+    all_digits(text)?;
+    let rest = modulo(piece(text, 0, 10)?, 97).ok_or(Reason::Format)?;
+    passes(u64::from(part(text, 10, 12)?) == if rest == 0 { 97 } else { rest })?;
+    Ok(Facts::default())
+}
+
+/// Two letters, six letters or digits, a digit; the letter O is never used.
+fn nl_document(text: &str, _: Option<PartialDate>) -> Outcome {
+    formed(
+        !text.contains('O')
+            && text.chars().enumerate().all(|(i, c)| match i {
+                0 | 1 => c.is_ascii_uppercase(),
+                8 => c.is_ascii_digit(),
+                _ => c.is_ascii_uppercase() || c.is_ascii_digit(),
+            }),
+    )?;
+    Ok(Facts::default())
 }
 
 fn be_vat(text: &str, _: Option<PartialDate>) -> Outcome {

@@ -42,7 +42,7 @@ pub(super) fn iban(text: &str, _: Option<PartialDate>) -> Outcome {
 fn imei(text: &str, _: Option<PartialDate>) -> Outcome {
     all_digits(text)?;
     match text.len() {
-        14 | 16 | 17 => {}
+        14 | 16 => {}
         15 => passes(luhn_ok(text))?,
         _ => return Err(Reason::Length),
     }
@@ -65,7 +65,10 @@ fn meid(text: &str, _: Option<PartialDate>) -> Outcome {
             all_digits(text)?;
             passes(text.len() == 18 || luhn_ok(text))?;
             let maker: u32 = piece(text, 0, 10)?.parse().map_err(|_| Reason::Component)?;
-            format!("{maker:08X}{:06X}", part(text, 10, 18)?)
+            let serial = part(text, 10, 18)?;
+            // 3GPP2 S.R0048-A: the last eight digits write 24 bits.
+            possible(serial < 1 << 24)?;
+            format!("{maker:08X}{serial:06X}")
         }
         _ => return Err(Reason::Length),
     };
