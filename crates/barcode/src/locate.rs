@@ -101,11 +101,10 @@ pub(crate) fn find(picture: &Gray, most: usize) -> Found {
     Found { bars, matrices: matrices(picture, &blocks, &smooth, most) }
 }
 
-/// Bars change grey at least so often along the middle lines of their region: half of what a PDF417 of one column or
-/// a linear code of some characters must show. All 36 licence photos had 36 or more.
-const BAR_CHANGES: f32 = 16.0;
-/// Share of lines with next to no change that a symbol may show (its ends). All 36 had none; of 220 regions that were
-/// none in 61 pictures without bars, this and the other two bounds leave 17.
+/// Bars change grey at least so often along the middle lines of their region. A PDF417 of one column has 42 changes, the
+/// shortest useful linear codes about 30; a fifth may blur away. Licence photos had 36 or more, text mostly 16 to 22.
+const BAR_CHANGES: f32 = 24.0;
+/// Share of lines with next to no change that a symbol may show (its ends). All 36 licence photos had none.
 const EMPTY_LINES: f32 = 0.1;
 /// Steps down the bars in relation to steps along the rows; all 36 had at most 0.47 by energy.
 const BAR_STEPS: f32 = 0.85;
@@ -123,8 +122,8 @@ struct Lines {
 }
 
 fn lines(picture: &Gray, length: f32, place: &dyn Fn(f32, f32) -> (f32, f32)) -> Lines {
-    const COUNT: usize = 40;
-    let samples = length.clamp(8.0, 1600.0) as usize;
+    const COUNT: usize = 24;
+    let samples = length.clamp(8.0, 1000.0) as usize;
     let mut counts = Vec::with_capacity(COUNT);
     let mut steps = 0.0;
     for line in 0..COUNT {

@@ -74,23 +74,25 @@ impl Gray {
         if factor >= 1.0 {
             return self.drawn(width, height, |x, y| (x * fx, y * fy));
         }
+        let spans = |n: usize, step: f32, most: usize| -> Vec<(usize, usize)> {
+            (0..n)
+                .map(|i| ((i as f32 * step) as usize, (((i + 1) as f32 * step).ceil() as usize).min(most)))
+                .collect()
+        };
+        let (across, down) = (spans(width, fx, self.width), spans(height, fy, self.height));
         let mut pixels = Vec::with_capacity(width * height);
-        for y in 0..height {
-            let (y0, y1) =
-                ((y as f32 * fy) as usize, (((y + 1) as f32 * fy).ceil() as usize).min(self.height));
-            for x in 0..width {
-                let (x0, x1) =
-                    ((x as f32 * fx) as usize, (((x + 1) as f32 * fx).ceil() as usize).min(self.width));
-                let (mut sum, mut count) = (0_u32, 0_u32);
-                for row in y0..y1 {
-                    for pixel in
-                        self.pixels.get(row * self.width + x0..row * self.width + x1).unwrap_or_default()
-                    {
-                        sum += u32::from(*pixel);
-                        count += 1;
-                    }
+        let mut sums = vec![0_u32; self.width];
+        for (y0, y1) in down {
+            sums.fill(0);
+            for row in y0..y1 {
+                let row = self.pixels.get(row * self.width..(row + 1) * self.width).unwrap_or_default();
+                for (sum, pixel) in sums.iter_mut().zip(row) {
+                    *sum += u32::from(*pixel);
                 }
-                pixels.push((sum / count.max(1)) as u8);
+            }
+            for (x0, x1) in &across {
+                let sum: u32 = sums.get(*x0..*x1).unwrap_or_default().iter().sum();
+                pixels.push((sum / ((x1 - x0) * (y1 - y0)).max(1) as u32) as u8);
             }
         }
         Self { width, height, pixels }

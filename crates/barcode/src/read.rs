@@ -114,6 +114,8 @@ pub fn read_document_back(view: GrayView<'_>) -> Option<Barcode> {
 
 /// Pictures are looked at with at most this many pixels on the long side.
 const LONG_SIDE: f32 = 2400.0;
+/// Regions are enlarged to at most this many pixels on the long side.
+const ENLARGED_SIDE: f32 = 2000.0;
 /// The whole picture is read with at most this many pixels on the long side: smaller codes are for the located regions.
 const WHOLE_SIDE: f32 = 1600.0;
 
@@ -166,7 +168,7 @@ impl Ladder<'_> {
                 return;
             }
         }
-        for area in &spots.matrices {
+        for area in spots.matrices.iter().take(3) {
             if self.boxed(&picture, area, &matrix, shrink) {
                 return;
             }
@@ -176,7 +178,7 @@ impl Ladder<'_> {
         }
         for factor in [0.5, 2.0] {
             let side = whole.width.max(whole.height) as f32 * factor;
-            if side <= LONG_SIDE * 1.5 && side > 60.0 {
+            if side <= LONG_SIDE && side > 60.0 {
                 let scaled = whole.scaled(factor).stretched();
                 let k = k * shrink * factor;
                 if self.attempt(&scaled, "scaled", &|x, y| (x / k, y / k), &safe) {
@@ -203,7 +205,7 @@ impl Ladder<'_> {
         let part = picture.cropped(x0, y0, right + room, bottom + room);
         for scale in [1.0_f32, 2.0, 3.0, 0.5] {
             let side = part.width.max(part.height) as f32 * scale;
-            if !(24.0..=LONG_SIDE).contains(&side) {
+            if !(24.0..=WHOLE_SIDE / 2.0).contains(&side) {
                 continue;
             }
             let sized = if scale == 1.0 { part.stretched() } else { part.scaled(scale).stretched() };
@@ -233,7 +235,7 @@ impl Ladder<'_> {
         let [a, b, _, _] = region.quad;
         let own = (b.y - a.y).atan2(b.x - a.x);
         for scale in [1.0_f32, 2.0] {
-            if part.width.max(part.height) as f32 * scale > LONG_SIDE * 1.5 {
+            if scale > 1.0 && part.width.max(part.height) as f32 * scale > ENLARGED_SIDE {
                 continue;
             }
             let sized = if scale > 1.0 { part.scaled(scale) } else { part.clone() };
@@ -262,7 +264,9 @@ impl Ladder<'_> {
             [(1.0_f32, 0.0_f32), (2.0, 0.0), (2.0, 1.5), (3.0, 0.0), (3.0, 3.0), (1.5, 0.0)]
         {
             let (w, h) = ((width * scale).round(), (height * scale).round());
-            if !(40.0..=3600.0).contains(&w) || !(12.0..=3600.0).contains(&h) {
+            // A symbol so large has modules large enough as it is.
+            let most = if scale > 1.0 { ENLARGED_SIDE } else { 3600.0 };
+            if !(40.0..=most).contains(&w) || !(12.0..=most).contains(&h) {
                 continue;
             }
             // A quiet zone of a twentieth on every side.
