@@ -148,8 +148,9 @@ pub(crate) fn search(
             skipped += worth;
             continue;
         }
-        if from >= single {
-            rest.joined -= 1;
+        // A token that is like nothing has an empty range, which may lie at the end of the single ones.
+        if from >= single && from < to {
+            rest.joined = rest.joined.saturating_sub(1);
         } else if let Some(t) = scratch.like[from..to].first().and_then(|l| tokens.get(usize::from(l.query)))
         {
             rest.took(t, weights);
