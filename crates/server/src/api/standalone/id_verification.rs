@@ -52,7 +52,7 @@ pub(crate) struct Body {
     /// `NO_ACTION` or `DECLINE`.
     #[schema(default = "DECLINE")]
     inconsistent_data_action: Option<String>,
-    /// `latin` or `non_latin`.
+    /// `latin`. Names are read in Latin letters only, so `non_latin` is refused.
     #[schema(default = "latin")]
     preferred_characters: Option<String>,
     /// Whether the pictures and the result are kept.
@@ -86,6 +86,8 @@ pub(crate) async fn handler(
     let back = form.file("back_image").map(|bytes| bytes.to_vec());
     let fields = &mut form.fields;
     let actions = &["NO_ACTION", "DECLINE"];
+    // What has no effect is refused: see `Body::preferred_characters`.
+    fields.choice("preferred_characters", &["latin"]);
     let input = IdVerification {
         front,
         back,
@@ -97,7 +99,6 @@ pub(crate) async fn handler(
             == Some("DECLINE"),
         decline_invalid_mrz: fields.choice("invalid_mrz_action", actions) != Some("NO_ACTION"),
         decline_inconsistent: fields.choice("inconsistent_data_action", actions) != Some("NO_ACTION"),
-        prefer_latin: fields.choice("preferred_characters", &["latin", "non_latin"]) != Some("non_latin"),
         common: super::common(fields),
     };
     form.fields.finish()?;
