@@ -40,6 +40,8 @@
   };
   choose();
   start.hidden = false;
+  // Open without a script; with one the camera comes first.
+  document.querySelector(".instead").open = false;
   $("challenge-other").addEventListener("click", () => {
     kind = kind === "ACTIVE_3D" ? "FLASHING" : "ACTIVE_3D";
     choose();
@@ -47,13 +49,14 @@
   });
 
   const run = $("challenge-run"), video = $("challenge-video"), prompt = $("prompt"), arrow = $("arrow");
-  let stream = null, stopped = false;
+  let stream = null, stopped = false, left = Number(section.dataset.left);
   const stop = () => { stream?.getTracks().forEach((track) => track.stop()); stream = null; };
   addEventListener("pagehide", stop);
   $("challenge-stop").addEventListener("click", () => { stopped = true; });
 
   const fail = (sentence) => {
     stop();
+    if (left === 0) return location.reload();
     run.hidden = true; start.hidden = false;
     run.classList.remove("lit");
     message.textContent = sentence;
@@ -155,6 +158,8 @@
         method: "POST", headers: { ...json, "content-type": "application/x-www-form-urlencoded" }, body: `kind=${kind}`,
       });
       if (!answer.ok) return location.reload();
+      left -= 1;
+      $("attempts").textContent = text.attempts_left.replace("{n}", left);
       await record(await answer.json(), stream.getVideoTracks()[0]?.label || "");
       stop();
       location.reload();
