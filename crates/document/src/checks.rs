@@ -589,14 +589,23 @@ fn zone_signals(findings: &Findings, out: &mut Vec<Signal>) {
     let mrz = &decoded.mrz;
     if !mrz.valid() {
         let sure = decoded.strips.iter().map(|s| s.confidence).fold(1.0, f32::min);
-        // The digits of a zone that was hardly legible prove nothing.
-        out.push(Signal::measured(
-            "MRZ_VALIDATION_FAILED",
-            f64::from(sure),
-            0.6,
-            "mrz.check_digits/1",
-            json!({ "side": side, "errors": mrz.errors }),
-        ));
+        let whole = decoded.strips.iter().zip(&mrz.lines).all(|(s, line)| s.text.len() == line.len());
+        // The digits of a zone that was hardly legible, or not read whole, prove nothing: the picture is at fault.
+        if whole && sure >= LEGIBLE {
+            out.push(Signal::measured(
+                "MRZ_VALIDATION_FAILED",
+                f64::from(sure),
+                f64::from(LEGIBLE),
+                "mrz.check_digits/1",
+                json!({ "side": side, "errors": mrz.errors }),
+            ));
+        } else {
+            out.push(Signal::certain(
+                "POOR_DOCUMENT_QUALITY",
+                "mrz.legible/1",
+                json!({ "side": side, "remedy": "hold_still", "zone": "not_legible" }),
+            ));
+        }
     }
 }
 
@@ -968,6 +977,8 @@ fn operand(findings: &Findings, text: &str) -> Option<(String, f32)> {
     }
 }
 
+/// Mean probability of a line's characters from which what its digits say counts.
+const LEGIBLE: f32 = 0.6;
 /// Chroma at which a page counts as grey.
 const GREY: f32 = 6.0;
 /// Share of colours out of step from which a picture shows a screen. Measured on filled_docs: the 4 simulated screens
