@@ -94,7 +94,12 @@ struct Gallery {
 
 /// The indexes in memory, by application.
 #[derive(Default)]
-pub(crate) struct Galleries(Mutex<HashMap<(ApplicationId, String), Arc<Mutex<Gallery>>>>);
+pub(crate) struct Galleries(Mutex<HashMap<GalleryOf, SharedGallery>>);
+
+/// Whose faces, by which embedder.
+type GalleryOf = (ApplicationId, String);
+/// Searched by several requests.
+type SharedGallery = Arc<Mutex<Gallery>>;
 
 /// A face that is like the one searched for, with what stands behind it.
 struct Match {
@@ -164,7 +169,7 @@ impl Service {
             .await
     }
 
-    fn gallery(&self, application: ApplicationId, model: &str, dimension: usize) -> Arc<Mutex<Gallery>> {
+    fn gallery(&self, application: ApplicationId, model: &str, dimension: usize) -> SharedGallery {
         let mut galleries = self.galleries.0.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || {
             Arc::new(Mutex::new(Gallery {
@@ -181,7 +186,7 @@ impl Service {
         &self,
         application: ApplicationId,
         model: &str,
-        gallery: &Arc<Mutex<Gallery>>,
+        gallery: &SharedGallery,
     ) -> Result<(), store::Error> {
         let lock = || gallery.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut template, mut entry) = lock().after;
