@@ -3,6 +3,8 @@
 //! After each failure the work is taken up again, and every alert is there exactly once: no person is missed,
 //! nobody is told twice.
 
+#![expect(clippy::unwrap_used, reason = "what the test's helpers do not find has failed the test")]
+
 use std::{path::Path, sync::Arc};
 
 use service::{

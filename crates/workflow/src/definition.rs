@@ -233,7 +233,11 @@ impl Definition {
                 return Err(InvalidDefinition::Order { feature: node.feature.name(), needs: needs.name() });
             }
             if node.config.face_liveness_max_attempts.is_some_and(|attempts| !(1..=10).contains(&attempts)) {
-                return Err(InvalidDefinition::Range { field: "face_liveness_max_attempts", min: 1, max: 10 });
+                return Err(InvalidDefinition::Range {
+                    field: "face_liveness_max_attempts",
+                    min: 1,
+                    max: 10,
+                });
             }
             let (decline, review) = (node.config.decline_threshold, node.config.review_threshold);
             let is_score = |value: f64| (0.0..=100.0).contains(&value);

@@ -26,10 +26,13 @@ use crate::{Service, access::Access, pool::PoolError};
 /// A file's state when it was read: a newer one is read again.
 type Stamp = Option<(SystemTime, u64)>;
 
+/// What the operator's and the application's own file held together, with the state each was in.
+type Read = ([Stamp; 2], Arc<TrustStore>);
+
 /// Where the stores lie, and what was read of them. Reading checks hundreds of signatures, so it is done once.
 pub(crate) struct TrustFiles {
     folder: PathBuf,
-    read: Mutex<HashMap<ApplicationId, ([Stamp; 2], Arc<TrustStore>)>>,
+    read: Mutex<HashMap<ApplicationId, Read>>,
     writing: tokio::sync::Mutex<()>,
 }
 
