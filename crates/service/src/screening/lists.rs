@@ -94,9 +94,29 @@ impl WatchLists {
             }
             (_, Some(_)) => {}
         }
-        let screener = Arc::new(Screener::open(&index).map_err(|error| crate::engines::chain(&error))?);
-        *opened = complete.map(|complete| (complete, Arc::clone(&screener)));
+        let screener = Arc::new(self.open(&index)?);
+        *opened = modified(&index.join("manifest.json")).map(|complete| (complete, Arc::clone(&screener)));
         Ok(Some(screener))
+    }
+
+    /// Opens the index. One that another version of the matcher built is built again from the lists that are kept:
+    /// scores of two versions do not compare, and an older file may not even open.
+    fn open(&self, index: &Path) -> Result<Screener, String> {
+        if let Ok(screener) = Screener::open(index)
+            && screener.manifest().engine_version == ENGINE_VERSION
+        {
+            return Ok(screener);
+        }
+        let kept = self.kept();
+        if kept.names().is_empty() {
+            return Err(
+                "the index of the watch-lists is of another version and no lists are kept; import them again"
+                    .to_owned(),
+            );
+        }
+        tracing::info!("building the index of the watch-lists again for {ENGINE_VERSION}");
+        kept.build(index).map_err(|error| crate::engines::chain(&error))?;
+        Screener::open(index).map_err(|error| crate::engines::chain(&error))
     }
 
     /// The changes of a list from one version to another; a version that is not kept counts as empty, so that
@@ -182,6 +202,35 @@ mod tests {
     fn without_an_index_there_is_no_screener() {
         let lists = WatchLists::in_folder(PathBuf::from("/nonexistent"));
         assert!(lists.screener().unwrap().is_none());
+    }
+
+    #[test]
+    fn an_index_of_an_older_matcher_is_built_again_from_the_lists_that_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("own.csv");
+        std::fs::write(&source, "id,name\n1,Anna Example\n").unwrap();
+        let kept = ListStore::new(folder.path());
+        kept.import("own", aml::import::Format::Csv, &source, 10, false).unwrap();
+        let index = folder.path().join("index");
+        let manifest = kept.build(&index).unwrap();
+        std::fs::write(index.join(INDEX_FILE), b"an older format").unwrap();
+        Manifest { engine_version: "aml-0".to_owned(), ..manifest.clone() }.write(&index).unwrap();
+        let lists = WatchLists::in_folder(folder.path().to_owned());
+        let screener = lists.screener().unwrap().unwrap();
+        assert_eq!(screener.manifest(), &manifest);
+        assert!(Arc::ptr_eq(&screener, &lists.screener().unwrap().unwrap()), "it is built once");
+    }
+
+    #[test]
+    fn an_old_index_without_its_lists_is_refused_rather_than_taken_as_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = folder.path().join("index");
+        std::fs::create_dir_all(&index).unwrap();
+        std::fs::write(index.join(INDEX_FILE), b"an older format").unwrap();
+        Manifest::default().write(&index).unwrap();
+        let lists = WatchLists::in_folder(folder.path().to_owned());
+        assert!(lists.screener().is_err());
+        assert!(lists.screener().is_err(), "and not written anew without entries");
     }
 
     #[test]

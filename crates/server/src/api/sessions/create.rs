@@ -53,7 +53,7 @@ pub(crate) struct Request {
     vendor_data: Option<String>,
     /// Where the person is sent afterwards; `verificationSessionId` and `status` are added.
     callback: Option<String>,
-    /// Who is sent back.
+    /// Which device leads the person on to `callback`. Every device that shows the result does so, whatever is chosen.
     #[schema(default = "initiator")]
     callback_method: Option<String>,
     /// Any JSON; given back with the decision.
