@@ -16,6 +16,28 @@ fn the_committed_openapi_document_is_current() {
 }
 
 #[test]
+fn operations_of_different_rooms_document_different_bodies() {
+    let output = Command::new(BONAFIDE).arg("openapi").output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut owners = std::collections::BTreeMap::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+            for body in content.values() {
+                let Some(name) = body["schema"]["$ref"].as_str() else { continue };
+                // Structs of one name hide each other in the document; neighbours may share one on purpose.
+                let room =
+                    path.trim_end_matches('/').rsplit_once('/').map_or("", |(room, _)| room).to_owned();
+                if let Some(other) = owners.insert(name.to_owned(), room.clone()) {
+                    assert!(other == room && room != "/v3", "{method} {path} shares {name}");
+                }
+            }
+        }
+    }
+    assert!(!owners.is_empty());
+}
+
+#[test]
 fn t43_no_request_that_follows_or_breaks_the_document_meets_a_server_error() {
     let Some(python) = std::env::var_os("BONAFIDE_CONTRACT_PYTHON") else {
         eprintln!(

@@ -26,6 +26,7 @@ use crate::{
 
 /// A consent to record.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewConsent)]
 #[expect(dead_code, reason = "documents the body")]
 pub(crate) struct Body {
     /// The caller's own name for the person.

@@ -24,6 +24,7 @@ use crate::{
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = AgeCheck)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
     /// Date of birth, `YYYY-MM-DD`.
@@ -45,6 +46,7 @@ pub(crate) struct Request {
 
 /// The answer.
 #[derive(Serialize, ToSchema)]
+#[schema(as = AgeCheckResult)]
 pub(crate) struct Answer {
     /// As sent; absent with `disclose: false`.
     #[serde(skip_serializing_if = "Option::is_none")]

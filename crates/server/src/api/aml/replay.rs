@@ -19,6 +19,7 @@ use crate::{
 
 /// Which screening.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ScreeningReplay)]
 #[expect(
     dead_code,
     reason = "documents the body; fields are read one by one so that all complaints come together"

@@ -20,6 +20,7 @@ use crate::{
 
 /// What is printed on the document and opens its chip: the card access number, or the other three.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = RelayRequest)]
 #[expect(dead_code, reason = "documents the body")]
 pub(crate) struct Body {
     /// As in the machine readable zone, without fillers.

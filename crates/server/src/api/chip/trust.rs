@@ -32,6 +32,7 @@ const FILES: &[FileField] = &[
 
 /// A file of issuers.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = TrustForm)]
 #[expect(dead_code, reason = "documents the form")]
 pub(crate) struct Body {
     /// Master list (`.ml`), LDIF, PEM, DER certificate or revocation list, at most 20 MB.

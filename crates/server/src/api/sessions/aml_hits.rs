@@ -31,6 +31,7 @@ const MAX_UPDATES: usize = 500;
 
 /// A verdict.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = HitStatusUpdate)]
 #[expect(
     dead_code,
     reason = "documents the body; fields are read one by one so that all complaints come together"
@@ -46,6 +47,7 @@ pub(crate) struct Request {
 
 /// One of many verdicts.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = BulkHitStatus)]
 #[expect(dead_code, reason = "documents the body")]
 pub(crate) struct Update {
     /// `id` of the hit in the screening.
@@ -56,6 +58,7 @@ pub(crate) struct Update {
 
 /// Verdicts, all taken or none.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = HitStatusUpdates)]
 #[expect(dead_code, reason = "documents the body")]
 pub(crate) struct BulkRequest {
     /// The verdicts.

@@ -42,6 +42,7 @@ const PORTRAIT_MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewSession)]
 #[expect(
     dead_code,
     reason = "documents the body; fields are read one by one so that all complaints come together"
@@ -70,6 +71,7 @@ pub(crate) struct Request {
 
 /// The new session.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CreatedSession)]
 pub(crate) struct Answer {
     session_id: uuid::Uuid,
     session_kind: String,

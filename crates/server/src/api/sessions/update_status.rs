@@ -24,6 +24,7 @@ use crate::{
 
 /// What is decided.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = StatusUpdate)]
 #[expect(
     dead_code,
     reason = "documents the body; fields are read one by one so that all complaints come together"

@@ -23,6 +23,7 @@ const FILES: &[FileField] = &[face_picture("user_image")];
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = AgeEstimationForm)]
 #[expect(dead_code, reason = "documents the form")]
 pub(crate) struct Body {
     /// Picture of the person: tiff, jpg, jpeg, png or webp, at most 5 MB.

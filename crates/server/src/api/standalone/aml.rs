@@ -18,6 +18,7 @@ use crate::{
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = Screening)]
 #[expect(
     dead_code,
     reason = "documents the body; fields are read one by one so that all complaints come together"

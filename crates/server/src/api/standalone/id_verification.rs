@@ -26,6 +26,7 @@ const FILES: &[FileField] = &[
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = IdVerificationForm)]
 #[expect(dead_code, reason = "documents the form")]
 pub(crate) struct Body {
     /// Side with the portrait: tiff, jpg, jpeg, png, webp or pdf, at most 10 MB.

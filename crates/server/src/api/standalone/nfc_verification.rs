@@ -41,6 +41,7 @@ const FILES: &[FileField] = &[
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NfcVerificationForm)]
 #[expect(dead_code, reason = "documents the form")]
 pub(crate) struct Body {
     /// EF.SOD as read, at most 2 MB.
