@@ -6,8 +6,8 @@
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{Request, State},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -17,9 +17,9 @@ use service::{
 };
 use workflow::LivenessMethod;
 
-use super::routes::{done, not_now, refused, visitor};
+use super::routes::{Program, done, not_now, refused};
 use crate::{
-    app::{App, ClientAddress},
+    app::App,
     http::{
         failure::Failure,
         form::{FileField, Form},
@@ -46,18 +46,7 @@ const FRAMES: &[FileField; MAX_BATCH_FRAMES] = &[
 ];
 
 /// `POST /session/{token}/challenge` — gives a challenge; `kind` chooses the accessible alternative.
-pub(crate) async fn begin(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    mut headers: HeaderMap,
-    body: String,
-) -> Response {
-    headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
+pub(crate) async fn begin(State(app): State<App>, Program(visitor): Program, body: String) -> Response {
     let kind = match body.split('&').find_map(|pair| pair.strip_prefix("kind=")) {
         Some("ACTIVE_3D") => Some(LivenessMethod::Active3d),
         Some("FLASHING") => Some(LivenessMethod::Flashing),
@@ -70,18 +59,7 @@ pub(crate) async fn begin(
 }
 
 /// `POST /session/{token}/frames` — takes a batch of frames.
-pub(crate) async fn frames(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    mut headers: HeaderMap,
-    request: Request,
-) -> Response {
-    headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
+pub(crate) async fn frames(State(app): State<App>, Program(visitor): Program, request: Request) -> Response {
     let mut form = match Form::read(request, FRAMES).await {
         Ok(form) => form,
         Err(failure) => return failure.into_response(),

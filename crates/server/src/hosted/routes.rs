@@ -5,10 +5,12 @@
 //! Frames and programs use the token address itself: browsers keep cookies of
 //! framed pages back.
 
+use std::collections::HashMap;
+
 use axum::{
     Json,
-    extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{FromRequestParts, Path, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde_json::json;
@@ -30,35 +32,53 @@ const FROM_COOKIE: &str = "-";
 const COOKIE: &str = "bonafide_session";
 
 /// A person's session, found by its token, with the address prefix of its pages.
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     view: View,
     pub(super) token: String,
     base: String,
     wants_json: bool,
 }
 
-/// Finds the session of a request, or answers for the link that leads nowhere.
-pub(super) async fn visitor(
-    app: &App,
-    client: ClientAddress,
-    headers: &HeaderMap,
-    path: &str,
-) -> Result<Visitor, Response> {
-    let wants_json = accepts_json(headers);
-    if let Err(failure) = app.addresses.count(&client.0, Budget::HostedPage, app.now_s()) {
-        return Err(failure.into_response());
-    }
-    let token = if path == FROM_COOKIE { cookie(headers) } else { Some(path.to_owned()) };
-    let view = match &token {
-        Some(token) => app.service.view(token).await.map_err(|error| Failure::from(error).into_response())?,
-        None => None,
-    };
-    match (view, token) {
-        (Some(view), Some(token)) => {
-            Ok(Visitor { view, token, base: format!("/session/{path}"), wants_json })
+/// Or the answer for the link that leads nowhere.
+impl FromRequestParts<App> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, app).await;
+        if let Err(failure) = app.addresses.count(&address, Budget::HostedPage, app.now_s()) {
+            return Err(failure.into_response());
         }
-        _ if wants_json => Err(Failure::not_found().into_response()),
-        _ => Err(app.pages.lost(&app.settings.frame_ancestors)),
+        let Path(mut path) = Path::<HashMap<String, String>>::from_request_parts(parts, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let path = path.remove("token").unwrap_or_default();
+        let wants_json = accepts_json(&parts.headers);
+        let token = if path == FROM_COOKIE { cookie(&parts.headers) } else { Some(path.clone()) };
+        let view = match &token {
+            Some(token) => {
+                app.service.view(token).await.map_err(|error| Failure::from(error).into_response())?
+            }
+            None => None,
+        };
+        match (view, token) {
+            (Some(view), Some(token)) => {
+                Ok(Self { view, token, base: format!("/session/{path}"), wants_json })
+            }
+            _ if wants_json => Err(Failure::not_found().into_response()),
+            _ => Err(app.pages.lost(&app.settings.frame_ancestors)),
+        }
+    }
+}
+
+/// A visitor that is a program, whatever it says it accepts: it is answered in JSON.
+pub(crate) struct Program(pub(super) Visitor);
+
+impl FromRequestParts<App> for Program {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        parts.headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+        Visitor::from_request_parts(parts, app).await.map(Self)
     }
 }
 
@@ -88,14 +108,10 @@ pub(crate) async fn home(State(app): State<App>) -> Response {
 /// `GET /session/{token}` — the page of the present step.
 pub(crate) async fn page(
     State(app): State<App>,
-    client: ClientAddress,
+    visitor: Visitor,
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
     let is_top_page = headers.get("sec-fetch-dest").is_some_and(|value| value == "document");
     if is_top_page && token != FROM_COOKIE {
         let secure = if app.settings.public_url.starts_with("https://") { "; Secure" } else { "" };
@@ -129,19 +145,8 @@ fn state_json(view: &View) -> serde_json::Value {
 }
 
 /// `GET /session/{token}/state` — the next step as data.
-pub(crate) async fn state(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    mut headers: HeaderMap,
-) -> Response {
-    headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
-    match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => {
-            ([(header::CACHE_CONTROL, "no-store")], Json(state_json(&visitor.view))).into_response()
-        }
-        Err(response) => response,
-    }
+pub(crate) async fn state(Program(visitor): Program) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(state_json(&visitor.view))).into_response()
 }
 
 /// After a form: the new state for programs, the page for browsers.
@@ -201,17 +206,7 @@ pub(super) fn not_now(app: &App, visitor: &Visitor, refused_because: Refused) ->
 }
 
 /// `POST /session/{token}/consent` — records that the person agrees.
-pub(crate) async fn consent(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
+pub(crate) async fn consent(State(app): State<App>, visitor: Visitor, body: String) -> Response {
     let agreed = body.split('&').any(|pair| pair == "agree=true" || pair == "agree=on")
         || serde_json::from_str::<serde_json::Value>(&body).is_ok_and(|value| value["agree"] == json!(true));
     if !agreed {
@@ -232,15 +227,10 @@ const SELFIE: &[FileField] =
 /// `POST /session/{token}/capture/{side}` — takes a picture.
 pub(crate) async fn capture(
     State(app): State<App>,
-    client: ClientAddress,
-    Path((token, side)): Path<(String, String)>,
-    headers: HeaderMap,
+    visitor: Visitor,
+    Path((_, side)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
     let Some(side) = Capture::parse(&side) else {
         return Failure::not_found().into_response();
     };
@@ -267,16 +257,7 @@ pub(crate) async fn capture(
 }
 
 /// `POST /session/{token}/skip-back` — the document has no other side.
-pub(crate) async fn skip_back(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
+pub(crate) async fn skip_back(State(app): State<App>, visitor: Visitor) -> Response {
     match app.service.skip_back(&visitor.token).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
@@ -284,16 +265,7 @@ pub(crate) async fn skip_back(
 }
 
 /// `POST /session/{token}/withdraw` — takes the consent back: nothing further is done, the face is deleted.
-pub(crate) async fn withdraw(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
+pub(crate) async fn withdraw(State(app): State<App>, visitor: Visitor) -> Response {
     match app.service.withdraw_in_session(&visitor.token).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
@@ -301,16 +273,7 @@ pub(crate) async fn withdraw(
 }
 
 /// `POST /session/{token}/submit` — hands everything in; the checks begin.
-pub(crate) async fn submit(
-    State(app): State<App>,
-    client: ClientAddress,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let visitor = match visitor(&app, client, &headers, &token).await {
-        Ok(visitor) => visitor,
-        Err(response) => return response,
-    };
+pub(crate) async fn submit(State(app): State<App>, visitor: Visitor) -> Response {
     match app.service.submit(&visitor.token).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
