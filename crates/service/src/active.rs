@@ -362,6 +362,27 @@ impl Service {
         Ok(())
     }
 
+    /// Judges the frames of a recorded challenge.
+    async fn judge_frames(
+        &self,
+        running: &Running,
+        objects: &[store::rows::objects::Object],
+    ) -> Result<Judged, JobError> {
+        let mut packs = Vec::new();
+        for object in objects {
+            packs.push(self.store.get_blob(object).await?.ok_or(store::Error::Seal)?);
+        }
+        let engines = self.engines.clone();
+        let recorded = running.clone();
+        match self.pool.run(move || judge(&engines, &recorded, &packs)).await {
+            Ok(judged) => Ok(judged),
+            Err(PoolError::Busy) => Err(JobError::Busy),
+            Err(PoolError::Panicked(reason)) => {
+                Ok(Judged { outcome: could_not_run(&running.challenge, &reason), selfie: None })
+            }
+        }
+    }
+
     /// Judges a recorded challenge and writes the outcome; the frames are deleted.
     pub(crate) async fn judge_challenge(&self, job: &Job) -> Result<(), JobError> {
         let application = job.application;
@@ -391,19 +412,17 @@ impl Service {
             self.store.write(move |tx| tx.complete_job(&job)).await?;
             return Ok(());
         };
-        let mut packs = Vec::new();
-        for object in &objects {
-            packs.push(self.store.get_blob(object).await?.ok_or(store::Error::Seal)?);
-        }
-        let engines = self.engines.clone();
-        let recorded = running.clone();
-        let judged = match self.pool.run(move || judge(&engines, &recorded, &packs)).await {
-            Ok(judged) => judged,
-            Err(PoolError::Busy) => return Err(JobError::Busy),
-            Err(PoolError::Panicked(reason)) => {
-                Judged { outcome: could_not_run(&running.challenge, &reason), selfie: None }
-            }
+        let judged = match jobs::ended_every_worker(job) {
+            Some(reason) => Err(reason.to_owned()),
+            None => match self.judge_frames(&running, &objects).await {
+                Err(error) if jobs::is_hopeless(job, &error) => Err(error.to_string()),
+                judged => Ok(judged?),
+            },
         };
+        let judged = judged.unwrap_or_else(|reason| Judged {
+            outcome: could_not_run(&running.challenge, &reason),
+            selfie: None,
+        });
         let selfie = match &judged.selfie {
             Some(jpeg) => Some(self.write_object(&key, jpeg).await?),
             None => None,

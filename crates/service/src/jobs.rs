@@ -2,8 +2,10 @@
 //!
 //! A job carries only ids. Its outcome, the decision, the event, the audit row
 //! and the end of the job are one transaction, so a worker that dies leaves a
-//! job that another one does again from the start. What fails three times for
-//! technical reasons ends in review, never in an approval.
+//! job that another one does again from the start. A check that cannot end in
+//! three attempts (its worker dies of it, its pictures do not open) goes to
+//! review, never to an approval; what a disturbance of database or files kept
+//! from ending is tried until it ends.
 
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub(crate) const QUEUE: &str = "cpu";
 pub(crate) const CHECK_SESSION: &str = "session.check";
 /// How long a worker may hold a job before another one takes it.
 const LEASE_SECONDS: i64 = 120;
+/// Attempts after which a check that cannot end is left to a person.
+const ATTEMPTS: i64 = 3;
 /// Waits before each further attempt, in seconds.
 const RETRIES_S: [i64; 2] = [2, 30];
 
@@ -40,6 +44,22 @@ pub(crate) enum JobError {
     Busy,
     #[error("{0}")]
     Lists(String),
+}
+
+impl JobError {
+    /// Whether the same attempt may succeed later without anybody's help.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::LeaseLost | Self::Busy | Self::Lists(_) => true,
+            Self::Store(error) => !matches!(
+                error,
+                store::Error::Seal
+                    | store::Error::NoSubjectKey
+                    | store::Error::Json(_)
+                    | store::Error::Column { .. }
+            ),
+        }
+    }
 }
 
 /// A session with the pictures that were handed in.
@@ -106,7 +126,13 @@ impl Service {
 
     async fn run_job(&self, job: Job) {
         let outcome = match job.kind.as_str() {
-            CHECK_SESSION => self.check_session(&job).await,
+            CHECK_SESSION => match ended_every_worker(&job) {
+                Some(reason) => self.give_up(&job, reason).await,
+                None => match self.check_session(&job).await {
+                    Err(error) if is_hopeless(&job, &error) => self.give_up(&job, &error.to_string()).await,
+                    outcome => outcome,
+                },
+            },
             watch::FOLLOW => self.follow_shard(&job).await,
             watch::RESCREEN => self.rescreen(&job).await,
             crate::active::JUDGE => self.judge_challenge(&job).await,
@@ -133,10 +159,34 @@ impl Service {
         }
     }
 
+    /// Ends a session's checks as failed for one reason: a person must look.
+    async fn give_up(&self, job: &Job, reason: &str) -> Result<(), JobError> {
+        let application = job.application;
+        let id = session_of(job);
+        let found = match id {
+            None => None,
+            Some(id) => {
+                self.store
+                    .read(move |tx| {
+                        let Some(session) = tx.sessions(application).find(id)? else { return Ok(None) };
+                        workflows::definition_of(tx, application, session.workflow)
+                    })
+                    .await?
+            }
+        };
+        let (Some(id), Some(definition)) = (id, found) else {
+            let job = job.clone();
+            self.store.write(move |tx| tx.complete_job(&job)).await?;
+            return Ok(());
+        };
+        let examined = checks::Examined::failed(&definition, reason);
+        self.conclude(job.clone(), application, id, definition, examined, None).await
+    }
+
     /// Runs every check of a session's workflow and decides it.
     async fn check_session(&self, job: &Job) -> Result<(), JobError> {
         let application = job.application;
-        let session: Option<SessionId> = job.payload["session"].as_str().and_then(|text| text.parse().ok());
+        let session = session_of(job);
         let loaded = match session {
             Some(session) => self.load_submission(application, session).await?,
             None => None,
@@ -338,6 +388,21 @@ impl Service {
             })
             .await
     }
+}
+
+/// Why a job is not begun once more: no attempt came as far as a report, so its input ends the worker itself.
+pub(crate) fn ended_every_worker(job: &Job) -> Option<&'static str> {
+    (job.attempts > ATTEMPTS && job.last_error.is_none()).then_some("the worker ended during every attempt")
+}
+
+/// Whether a further attempt would end like this one, and enough of them were made.
+pub(crate) fn is_hopeless(job: &Job, error: &JobError) -> bool {
+    job.attempts >= ATTEMPTS && !error.may_pass()
+}
+
+/// The session whose checks a job runs.
+fn session_of(job: &Job) -> Option<SessionId> {
+    job.payload["session"].as_str().and_then(|text| text.parse().ok())
 }
 
 /// What is kept of the checks for the decision: blocks by feature, with their status and warnings.

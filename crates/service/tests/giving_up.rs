@@ -1,0 +1,116 @@
+//! Checks that cannot end go to review: nobody waits for ever, and nobody is approved by it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use service::{
+    Engines, Service,
+    sessions::{Filter, NewSession, StartAnswer},
+};
+use store::{Config, Store, TestClock, Time};
+use workflow::{Capture, SessionStatus};
+
+struct Bench {
+    folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    service: Service,
+    key: String,
+}
+
+/// A service without models, and one person who handed everything in.
+async fn submitted() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(TestClock::at(Time::from_seconds(1_767_225_600)));
+    let mut config = Config::in_folder(folder.path());
+    config.clock = Arc::clone(&clock) as _;
+    let store = Store::open(config).await.unwrap();
+    let service =
+        Service::new(store, Engines::open(&folder.path().join("no-models")).unwrap(), folder.path());
+    let ready = service.make_ready("test").await.unwrap();
+    let key = service.create_key(ready.application, "test", Vec::new()).await.unwrap().api_key;
+    let access = service.authenticate(&key).await.unwrap().unwrap();
+    let workflow = service.workflows(&access).await.unwrap().first().unwrap().id;
+    let new = NewSession {
+        workflow,
+        vendor_data: None,
+        callback: None,
+        callback_method: "initiator".to_owned(),
+        metadata: None,
+        language: None,
+        contact_details: None,
+        expected_details: None,
+        portrait: None,
+    };
+    let answer =
+        service.start(&access, new, None, |started| started.token.clone().into_bytes()).await.unwrap();
+    let StartAnswer::Made(token) = answer else { panic!("not made: {answer:?}") };
+    let token = String::from_utf8(token).unwrap();
+    let picture = imaging::encode_jpeg(&imaging::RgbImage::from_pixel(64, 64, [128; 3].into()), 80);
+    service.consent(&token, "en", "text").await.unwrap();
+    service.capture(&token, Capture::Front, picture.clone(), "upload").await.unwrap();
+    service.skip_back(&token).await.unwrap();
+    service.capture(&token, Capture::Selfie, picture, "upload").await.unwrap();
+    service.submit(&token).await.unwrap();
+    Bench { folder, clock, service, key }
+}
+
+/// The status of the one session, and what its checks say, as text.
+async fn outcome(bench: &Bench) -> (String, String) {
+    let access = bench.service.authenticate(&bench.key).await.unwrap().unwrap();
+    let (_, rows) =
+        bench.service.list(&access, &Filter { limit: 10, ..Filter::default() }, "").await.unwrap();
+    let session: store::SessionId = rows[0]["session_id"].as_str().unwrap().parse().unwrap();
+    let application = access.application;
+    let checks =
+        bench.service.store().read(move |tx| tx.checks(application).of_session(session)).await.unwrap();
+    let said = checks.iter().map(|check| check.result.0.to_string()).collect();
+    (rows[0]["status"].as_str().unwrap().to_owned(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_end_the_worker_are_left_to_a_person() {
+    let bench = submitted().await;
+    for attempt in 1..=3 {
+        // A worker takes the job and is never heard of again.
+        let jobs = bench.service.store().write(|tx| tx.lease_jobs("cpu", 1, 120)).await.unwrap();
+        assert_eq!(jobs.len(), 1, "attempt {attempt}");
+        bench.clock.advance_seconds(121);
+    }
+    assert_eq!(bench.service.run_ready().await.unwrap(), 1);
+    let (status, said) = outcome(&bench).await;
+    assert_eq!(status, SessionStatus::InReview.as_str());
+    assert!(said.contains("the worker ended during every attempt"), "{said}");
+    assert_eq!(bench.service.run_ready().await.unwrap(), 0, "nothing is left in the queue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_do_not_open_are_left_to_a_person_after_three_attempts() {
+    let bench = submitted().await;
+    let files = files_below(&bench.folder.path().join("blobs"));
+    assert_eq!(files.len(), 2, "front and selfie");
+    for file in files {
+        std::fs::write(file, b"not what was sealed").unwrap();
+    }
+    for attempt in 1..=3 {
+        assert_eq!(outcome(&bench).await.0, SessionStatus::InProgress.as_str(), "attempt {attempt}");
+        assert_eq!(bench.service.run_ready().await.unwrap(), 1, "attempt {attempt}");
+        bench.clock.advance_seconds(301);
+    }
+    let (status, said) = outcome(&bench).await;
+    assert_eq!(status, SessionStatus::InReview.as_str());
+    assert!(said.contains("sealed value does not open"), "{said}");
+    assert_eq!(bench.service.run_ready().await.unwrap(), 0, "nothing is left in the queue");
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            files.extend(files_below(&entry.path()))
+        } else {
+            files.push(entry.path())
+        }
+    }
+    files
+}
