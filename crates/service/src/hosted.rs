@@ -151,10 +151,11 @@ impl Service {
                 };
                 let details = details_of(&session)?;
                 let mut status = status_of(&session);
-                if status.is_open() && session.expires_at <= tx.now() {
+                let state = state_of(&session)?;
+                // Before the next round of housekeeping writes it; what was handed in is decided all the same.
+                if status.is_open() && session.expires_at <= tx.now() && !state.progress.submitted {
                     status = transition(status, Event::TimedOut).unwrap_or(status);
                 }
-                let state = state_of(&session)?;
                 let step =
                     if status.is_open() { next_step(&definition, &state.progress) } else { Step::Result };
                 let liveness = state.active.view(&definition, &state).filter(|_| status.is_open());

@@ -74,6 +74,7 @@ impl Service {
     /// Works until `stop` says so; then ends what is in hand.
     pub async fn work_until(self, mut stop: tokio::sync::watch::Receiver<bool>) {
         let following = tokio::spawn(self.clone().follow_until(stop.clone()));
+        let keeping_house = tokio::spawn(self.clone().keep_house_until(stop.clone()));
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let mut running = tokio::task::JoinSet::new();
         while !*stop.borrow() {
@@ -103,6 +104,7 @@ impl Service {
         }
         while running.join_next().await.is_some() {}
         let _ = following.await;
+        let _ = keeping_house.await;
     }
 
     /// Runs every job that is ready now, one after the other; says how many there were. What [`Service::work_until`]

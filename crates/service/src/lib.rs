@@ -16,6 +16,7 @@ mod engines;
 pub mod face_lists;
 pub mod face_search;
 pub mod hosted;
+mod housekeeping;
 pub mod idempotency;
 mod jobs;
 mod media;
@@ -32,6 +33,7 @@ use store::{Store, Time};
 
 pub use crate::{
     engines::{Engines, EnginesError},
+    housekeeping::Swept,
     pool::Load,
 };
 

@@ -3,41 +3,16 @@
 //! After each failure the session is in the old state or the new one, the
 //! service still answers, and the audit log holds.
 
-use service::{
-    Engines, Service,
-    sessions::{NewSession, StartAnswer},
-};
-use store::{Config, Store, fail};
-use workflow::{Capture, Step};
+mod walk;
 
-fn picture() -> Vec<u8> {
-    imaging::encode_jpeg(&imaging::RgbImage::from_pixel(64, 64, [128; 3].into()), 80)
-}
+use service::{Engines, Service};
+use store::{Config, Store, fail};
+use workflow::Step;
 
 /// One person from start to submission; `None` when a step was refused or failed.
-async fn walk(service: &Service, key: &str) -> Option<String> {
-    let access = service.authenticate(key).await.ok()??;
-    let workflow = service.workflows(&access).await.ok()?.first()?.id;
-    let new = NewSession {
-        workflow,
-        vendor_data: None,
-        callback: None,
-        callback_method: "initiator".to_owned(),
-        metadata: None,
-        language: None,
-        contact_details: None,
-        expected_details: None,
-        portrait: None,
-    };
-    let answer =
-        service.start(&access, new, None, |started| started.token.clone().into_bytes()).await.ok()?;
-    let StartAnswer::Made(token) = answer else { return None };
-    let token = String::from_utf8(token).ok()?;
-    service.consent(&token, "en", "text").await.ok()?;
-    service.capture(&token, Capture::Front, picture(), "upload").await.ok()?;
-    service.skip_back(&token).await.ok()?;
-    service.capture(&token, Capture::Selfie, picture(), "upload").await.ok()?;
-    service.submit(&token).await.ok()?;
+async fn walk_through(service: &Service, key: &str) -> Option<String> {
+    let token = walk::start(service, key).await?;
+    walk::hand_in(service, &token).await?;
     Some(token)
 }
 
@@ -54,7 +29,7 @@ async fn t04_after_any_single_failure_the_state_is_whole() {
     let mut failures = 0;
     for nth in 1..400 {
         fail::arm(nth);
-        let walked = walk(&service, &key).await;
+        let walked = walk_through(&service, &key).await;
         reached.extend(fail::reached());
         let injected = fail::disarm();
         if injected {
@@ -64,7 +39,7 @@ async fn t04_after_any_single_failure_the_state_is_whole() {
             break;
         }
         // The next session goes through: nothing is stuck.
-        let token = walk(&service, &key).await.expect("after a failure the next session works");
+        let token = walk_through(&service, &key).await.expect("after a failure the next session works");
         assert_eq!(service.view(&token).await.unwrap().unwrap().step, Step::Waiting);
     }
     assert!(failures >= 20, "only {failures} failures were injected");

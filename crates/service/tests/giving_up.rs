@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod walk;
+
 use std::sync::Arc;
 
-use service::{
-    Engines, Service,
-    sessions::{Filter, NewSession, StartAnswer},
-};
+use service::{Engines, Service, sessions::Filter};
 use store::{Config, Store, TestClock, Time};
-use workflow::{Capture, SessionStatus};
+use workflow::SessionStatus;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -29,29 +28,8 @@ async fn submitted() -> Bench {
         Service::new(store, Engines::open(&folder.path().join("no-models")).unwrap(), folder.path());
     let ready = service.make_ready("test").await.unwrap();
     let key = service.create_key(ready.application, "test", Vec::new()).await.unwrap().api_key;
-    let access = service.authenticate(&key).await.unwrap().unwrap();
-    let workflow = service.workflows(&access).await.unwrap().first().unwrap().id;
-    let new = NewSession {
-        workflow,
-        vendor_data: None,
-        callback: None,
-        callback_method: "initiator".to_owned(),
-        metadata: None,
-        language: None,
-        contact_details: None,
-        expected_details: None,
-        portrait: None,
-    };
-    let answer =
-        service.start(&access, new, None, |started| started.token.clone().into_bytes()).await.unwrap();
-    let StartAnswer::Made(token) = answer else { panic!("not made: {answer:?}") };
-    let token = String::from_utf8(token).unwrap();
-    let picture = imaging::encode_jpeg(&imaging::RgbImage::from_pixel(64, 64, [128; 3].into()), 80);
-    service.consent(&token, "en", "text").await.unwrap();
-    service.capture(&token, Capture::Front, picture.clone(), "upload").await.unwrap();
-    service.skip_back(&token).await.unwrap();
-    service.capture(&token, Capture::Selfie, picture, "upload").await.unwrap();
-    service.submit(&token).await.unwrap();
+    let token = walk::start(&service, &key).await.unwrap();
+    walk::hand_in(&service, &token).await.unwrap();
     Bench { folder, clock, service, key }
 }
 
