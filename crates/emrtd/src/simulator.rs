@@ -61,7 +61,8 @@ impl SigningKey {
         SigningKey::Ec { curve, secret: random_below(entropy, &curve.n), explicit }
     }
 
-    fn spki(&self) -> Vec<u8> {
+    /// Its SubjectPublicKeyInfo.
+    pub fn spki(&self) -> Vec<u8> {
         match self {
             SigningKey::Ec { curve, secret, explicit } => {
                 ec_spki(curve, &curve.encode_point(&curve.multiply(secret, &curve.generator)), *explicit)
@@ -70,7 +71,8 @@ impl SigningKey {
         }
     }
 
-    fn algorithm(&self, hash: Hash) -> Vec<u8> {
+    /// The AlgorithmIdentifier of its signatures.
+    pub fn algorithm(&self, hash: Hash) -> Vec<u8> {
         let oid = |text: &str| Oid::new(text).to_der();
         match self {
             SigningKey::Ec { .. } => {
@@ -104,7 +106,8 @@ impl SigningKey {
         }
     }
 
-    fn sign(&self, hash: Hash, message: &[u8], entropy: &mut dyn Entropy) -> Vec<u8> {
+    /// Signs a message.
+    pub fn sign(&self, hash: Hash, message: &[u8], entropy: &mut dyn Entropy) -> Vec<u8> {
         let digest = hash.digest(message);
         match self {
             SigningKey::Ec { curve, secret, .. } => {

@@ -14,6 +14,7 @@ use crate::time::Time;
 use crate::x509::{Certificate, Crl};
 use base64::Engine as _;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 /// id-icao-cscaMasterList.
 pub const MASTER_LIST: &str = "2.23.136.1.1.2";
@@ -58,8 +59,15 @@ pub struct Anchor {
     pub certificate: Certificate,
     /// Numbers of the imports (index into [`TrustStore::imports`]).
     pub imports: Vec<usize>,
-    /// What is known of its own signature.
-    pub standing: Standing,
+    /// What is known of its own signature, once somebody asked: see [`TrustStore::standing`].
+    standing: OnceLock<Standing>,
+}
+
+impl Anchor {
+    /// What has been found out about its signature so far; [`TrustStore::standing`] finds out.
+    pub fn known_standing(&self) -> Option<Standing> {
+        self.standing.get().copied()
+    }
 }
 
 /// What is known of an anchor's own signature.
@@ -171,8 +179,41 @@ impl TrustStore {
 
     /// Imports a master list (`.ml`), certificate, revocation list (DER), PEM or LDIF file. Certificates
     /// with CA rights become anchors, others document signers. `roots` are the certificates a master list's
-    /// signer must chain to; without any, the list only has to be signed correctly.
+    /// signer must chain to; without any, the list only has to be signed correctly. The signature of every
+    /// new certificate is checked, and what does not hold is said.
     pub fn import(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        roots: &[Certificate],
+        imported_at: Option<Time>,
+    ) -> Result<Import, Error> {
+        self.gather(name, bytes, roots, imported_at)?;
+        self.check().ok_or_else(|| Error::Unknown { name: name.to_owned() })
+    }
+
+    /// Checks the signature of every certificate that the last import brought, and notes which do not hold.
+    pub fn check(&mut self) -> Option<Import> {
+        let number = self.imports.len().checked_sub(1)?;
+        let mut broken = Vec::new();
+        for anchor in self.anchors.iter().filter(|a| a.imports.contains(&number)) {
+            if self.standing(anchor) == Standing::Broken {
+                let certificate = &anchor.certificate;
+                broken.push(format!(
+                    "{} ({}): its own signature does not verify",
+                    certificate.subject,
+                    certificate.fingerprint()
+                ));
+            }
+        }
+        let report = self.imports.get_mut(number)?;
+        report.refused.extend(broken);
+        Some(report.clone())
+    }
+
+    /// As [`TrustStore::import`], but certificates' own signatures are only checked when a chain comes to them: for
+    /// stores that serve one verification.
+    pub fn gather(
         &mut self,
         name: &str,
         bytes: &[u8],
@@ -240,17 +281,6 @@ impl TrustStore {
                 Ok(false) => {}
                 Err(refusal) => report.refused.push(refusal),
             }
-        }
-        self.relink();
-        for anchor in
-            self.anchors.iter().filter(|a| a.standing == Standing::Broken && a.imports.contains(&number))
-        {
-            let certificate = &anchor.certificate;
-            report.refused.push(format!(
-                "{} ({}): its own signature does not verify",
-                certificate.subject,
-                certificate.fingerprint()
-            ));
         }
         for crl in crls {
             if self
@@ -364,46 +394,52 @@ impl TrustStore {
             self.document_signers.push(certificate);
             return Ok(true);
         }
-        let own_key = match (&certificate.authority_key_id, &certificate.subject_key_id) {
-            (Some(authority), Some(subject)) => authority == subject,
-            _ => true,
-        };
-        let standing = if certificate.signed_by(&certificate) {
-            Standing::SelfSigned
-        } else if self_issued && own_key {
-            Standing::Broken
-        } else {
-            Standing::IssuerUnknown
-        };
+        // What hung on nothing may hang on this one.
+        for anchor in &mut self.anchors {
+            if matches!(anchor.standing.get(), Some(Standing::IssuerUnknown | Standing::Broken)) {
+                anchor.standing = OnceLock::new();
+            }
+        }
         let at = self.anchors.len();
         self.by_subject.entry(certificate.subject.normal()).or_default().push(at);
         if let Some(id) = &certificate.subject_key_id {
             self.by_key_id.entry(id.clone()).or_default().push(at);
         }
         self.by_fingerprint.insert(fingerprint, at);
-        self.anchors.push(Anchor { certificate, imports: vec![import], standing });
+        self.anchors.push(Anchor { certificate, imports: vec![import], standing: OnceLock::new() });
         Ok(true)
     }
 
-    /// Finds the issuers of link certificates.
-    fn relink(&mut self) {
-        for at in 0..self.anchors.len() {
-            let linked = match self.anchors.get(at) {
-                Some(anchor) if matches!(anchor.standing, Standing::IssuerUnknown | Standing::Broken) => {
-                    self.candidates(&anchor.certificate).into_iter().any(|issuer| {
-                        issuer.certificate.der != anchor.certificate.der
-                            && anchor.certificate.signed_by(&issuer.certificate)
-                    })
-                }
-                _ => false,
-            };
-            if linked && let Some(anchor) = self.anchors.get_mut(at) {
-                anchor.standing = Standing::Linked;
+    /// What is known of an anchor's own signature. Checked when first asked for, and remembered.
+    pub fn standing(&self, anchor: &Anchor) -> Standing {
+        *anchor.standing.get_or_init(|| {
+            let certificate = &anchor.certificate;
+            if certificate.signed_by(certificate) {
+                return Standing::SelfSigned;
+            }
+            let linked = self.candidates(certificate).into_iter().any(|issuer| {
+                issuer.certificate.der != certificate.der && certificate.signed_by(&issuer.certificate)
+            });
+            match (linked, certificate.claims_own_key()) {
+                (true, _) => Standing::Linked,
+                (false, true) => Standing::Broken,
+                (false, false) => Standing::IssuerUnknown,
+            }
+        })
+    }
+
+    /// Takes over what another store found out about self-signed certificates: that holds wherever they are.
+    pub fn learn(&mut self, other: &TrustStore) {
+        for anchor in &mut self.anchors {
+            let known = other.anchor(&anchor.certificate.fingerprint()).and_then(|a| a.standing.get());
+            if known == Some(&Standing::SelfSigned) {
+                let _ = anchor.standing.set(Standing::SelfSigned);
             }
         }
     }
 
-    /// Anchors that may have issued `certificate`: by the key it names first, then by name; self-signed before links.
+    /// Anchors that may have issued `certificate`: by the key it names first, then by name; those that claim to be
+    /// self-signed before links.
     fn candidates(&self, certificate: &Certificate) -> Vec<&Anchor> {
         let by_id = certificate.authority_key_id.as_ref().and_then(|id| self.by_key_id.get(id));
         let by_name = self.by_subject.get(&certificate.issuer.normal());
@@ -413,12 +449,8 @@ impl TrustStore {
                 order.push(*at);
             }
         }
-        let mut anchors: Vec<&Anchor> = order
-            .iter()
-            .filter_map(|at| self.anchors.get(*at))
-            .filter(|anchor| anchor.standing != Standing::Broken)
-            .collect();
-        anchors.sort_by_key(|anchor| anchor.standing != Standing::SelfSigned);
+        let mut anchors: Vec<&Anchor> = order.iter().filter_map(|at| self.anchors.get(*at)).collect();
+        anchors.sort_by_key(|anchor| !anchor.certificate.claims_own_key());
         anchors
     }
 
@@ -433,7 +465,10 @@ impl TrustStore {
             let mut not_valid = false;
             for anchor in &candidates {
                 let issuer = &anchor.certificate;
-                if issuer.may_sign_certificates() && current.signed_by(issuer) {
+                if issuer.may_sign_certificates()
+                    && current.signed_by(issuer)
+                    && self.standing(anchor) != Standing::Broken
+                {
                     // Chain model: the issuer had to be valid when it issued, not today (ICAO 9303-12 5.3).
                     let day = 86_400;
                     if current.not_before.0 < issuer.not_before.0 - day
@@ -492,7 +527,8 @@ impl TrustStore {
             let next = self
                 .candidates(&current)
                 .into_iter()
-                .find(|a| !path.contains(&a.certificate.fingerprint()) && current.signed_by(&a.certificate));
+                .find(|a| !path.contains(&a.certificate.fingerprint()) && current.signed_by(&a.certificate))
+                .filter(|a| self.standing(a) != Standing::Broken);
             match next {
                 Some(next) => {
                     path.push(next.certificate.fingerprint());
@@ -545,8 +581,12 @@ impl TrustStore {
             for import in &anchor.imports {
                 let _ = self.add(anchor.certificate.clone(), import + offset, true);
             }
+            if let (Some(standing @ (Standing::SelfSigned | Standing::Linked)), Some(ours)) =
+                (anchor.standing.get(), self.anchor(&anchor.certificate.fingerprint()))
+            {
+                let _ = ours.standing.set(*standing);
+            }
         }
-        self.relink();
         for signer in &other.document_signers {
             if !self.document_signers.iter().any(|known| known.der == signer.der) {
                 self.document_signers.push(signer.clone());
@@ -564,11 +604,12 @@ impl TrustStore {
         self.by_subject.contains_key(&name.normal())
     }
 
-    /// The store as a JSON document.
+    /// The store as a JSON document, with what was found out about every certificate's signature.
     pub fn to_json(&self) -> Result<String, Error> {
         let encode = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
         let file = StoreFile {
             format: 1,
+            standings_sha256: Some(self.seal()),
             imports: self.imports.clone(),
             certificates: self
                 .anchors
@@ -577,6 +618,7 @@ impl TrustStore {
                     subject: a.certificate.subject.to_string(),
                     sha256: a.certificate.fingerprint(),
                     imports: a.imports.clone(),
+                    standing: Some(self.standing(a)),
                     der: encode(&a.certificate.der),
                 })
                 .collect(),
@@ -586,18 +628,43 @@ impl TrustStore {
         Ok(serde_json::to_string(&file)?)
     }
 
-    /// Reads a store from its JSON document. Signatures of anchors are checked again.
+    /// What ties the remembered standings to the very certificates they were found for. A file that was changed by
+    /// hand, in its certificates or its findings, does not have it, and every signature is checked again. It is no
+    /// protection against those who may write the file: they could as well add a certificate.
+    fn seal(&self) -> String {
+        let mut lines: Vec<String> = self
+            .anchors
+            .iter()
+            .map(|a| format!("{} {:?}\n", a.certificate.fingerprint(), self.standing(a)))
+            .collect();
+        lines.sort();
+        hex::encode(Hash::Sha256.digest(lines.concat().as_bytes()))
+    }
+
+    /// Reads a store from its JSON document. Signatures are checked again where the file does not tell their standing,
+    /// or was changed since it did.
     pub fn from_json(text: &str) -> Result<Self, Error> {
         let file: StoreFile = serde_json::from_str(text)?;
         let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
         let mut store = Self { imports: file.imports, ..Self::default() };
+        let mut told = Vec::new();
         for stored in file.certificates {
             let Ok(certificate) = Certificate::parse(&decode(&stored.der)) else { continue };
             for import in stored.imports {
                 let _ = store.add(certificate.clone(), import, true);
             }
+            told.push((certificate.fingerprint(), stored.standing));
         }
-        store.relink();
+        if let Some(sealed) = file.standings_sha256 {
+            let mut sure = store.clone();
+            let complete = told.iter().all(|(fingerprint, standing)| {
+                let anchor = sure.anchor(fingerprint);
+                anchor.zip(*standing).is_some_and(|(a, standing)| a.standing.set(standing).is_ok())
+            });
+            if complete && sure.anchors.iter().all(|a| a.standing.get().is_some()) && sure.seal() == sealed {
+                std::mem::swap(&mut store, &mut sure);
+            }
+        }
         store.document_signers =
             file.document_signers.iter().filter_map(|text| Certificate::parse(&decode(text)).ok()).collect();
         store.crls = file.revocation_lists.iter().filter_map(|text| Crl::parse(&decode(text)).ok()).collect();
@@ -625,6 +692,9 @@ pub enum Revocation {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct StoreFile {
     format: u32,
+    /// Digest over certificates and standings; files written before it existed lack it.
+    #[serde(default)]
+    standings_sha256: Option<String>,
     imports: Vec<Import>,
     certificates: Vec<StoredCertificate>,
     document_signers: Vec<String>,
@@ -636,6 +706,8 @@ struct StoredCertificate {
     subject: String,
     sha256: String,
     imports: Vec<usize>,
+    #[serde(default)]
+    standing: Option<Standing>,
     der: String,
 }
 

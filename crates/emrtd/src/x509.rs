@@ -169,6 +169,15 @@ impl Certificate {
         self.issuer.matches(&self.subject)
     }
 
+    /// Whether the certificate says that its own key signed it: it is self-issued, and names no other key.
+    pub fn claims_own_key(&self) -> bool {
+        let own_key = match (&self.authority_key_id, &self.subject_key_id) {
+            (Some(authority), Some(subject)) => authority == subject,
+            _ => true,
+        };
+        own_key && self.self_issued()
+    }
+
     /// Whether `issuer`'s key made this certificate's signature.
     pub fn signed_by(&self, issuer: &Certificate) -> bool {
         match (&issuer.key, &self.algorithm) {

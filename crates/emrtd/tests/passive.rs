@@ -40,13 +40,17 @@ fn input<'a>(sod: &'a [u8], groups: &'a BTreeMap<u8, Vec<u8>>, trust: &'a TrustS
 fn every_certificate_of_both_master_lists_is_read_and_its_signature_verifies() {
     let Some(store) = store() else { return };
     assert_eq!(store.anchors().len(), 627);
-    let count = |standing| store.anchors().iter().filter(|a| a.standing == standing).count();
-    for anchor in
-        store.anchors().iter().filter(|a| matches!(a.standing, Standing::IssuerUnknown | Standing::Broken))
+    let count = |standing| store.anchors().iter().filter(|a| store.standing(a) == standing).count();
+    for anchor in store
+        .anchors()
+        .iter()
+        .filter(|a| matches!(store.standing(a), Standing::IssuerUnknown | Standing::Broken))
     {
         eprintln!(
             "{:?} {} issuer {}",
-            anchor.standing, anchor.certificate.subject, anchor.certificate.issuer
+            store.standing(anchor),
+            anchor.certificate.subject,
+            anchor.certificate.issuer
         );
     }
     eprintln!(
@@ -63,9 +67,47 @@ fn every_certificate_of_both_master_lists_is_read_and_its_signature_verifies() {
         (414, 202, 11)
     );
     assert_eq!(count(Standing::Broken), 0);
-    for anchor in store.anchors().iter().filter(|a| a.standing != Standing::SelfSigned) {
+    for anchor in store.anchors().iter().filter(|a| store.standing(a) != Standing::SelfSigned) {
         let c = &anchor.certificate;
         assert!(c.authority_key_id.is_none() || c.authority_key_id != c.subject_key_id, "{}", c.subject);
+    }
+}
+
+#[test]
+fn a_kept_store_remembers_what_was_found_out_and_checks_again_when_it_was_changed() {
+    let Some(store) = store() else { return };
+    let text = store.to_json().expect("is written");
+    let kept = TrustStore::from_json(&text).expect("is read");
+    let standings = |store: &TrustStore| {
+        store.anchors().iter().map(|a| (a.certificate.fingerprint(), store.standing(a))).collect::<Vec<_>>()
+    };
+    assert!(kept.anchors().iter().all(|a| a.known_standing().is_some()), "nothing is checked twice");
+    assert_eq!(standings(&kept), standings(&store));
+    // a store taken into another keeps what is known of it
+    let mut whole = TrustStore::default();
+    whole.absorb(&kept);
+    let unknown = whole.anchors().iter().filter(|a| a.known_standing().is_none()).count();
+    assert_eq!(unknown, 11, "those whose issuer may be in the other store");
+
+    let edit = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut file: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+        change(&mut file);
+        TrustStore::from_json(&file.to_string()).expect("is read")
+    };
+    // a finding, a certificate or the seal changed by hand, a certificate left out, a file of an older version
+    let changed: [&dyn Fn(&mut serde_json::Value); 4] = [
+        &|file| file["certificates"][0]["standing"] = "broken".into(),
+        &|file| file["certificates"].as_array_mut().expect("is a list").truncate(626),
+        &|file| file["standings_sha256"] = "00".repeat(32).into(),
+        &|file| {
+            file.as_object_mut().expect("is an object").remove("standings_sha256");
+        },
+    ];
+    for change in changed {
+        let again = edit(change);
+        assert!(again.anchors().iter().all(|a| a.known_standing().is_none()), "everything is checked again");
+        let first = again.anchors().first().expect("is there");
+        assert_eq!(again.standing(first), store.standing(&store.anchors()[0]));
     }
 }
 

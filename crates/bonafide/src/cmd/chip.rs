@@ -184,7 +184,7 @@ fn gather(files: &[PathBuf], roots: &[Certificate]) -> anyhow::Result<TrustStore
         if path.extension().is_some_and(|e| e == "json") && files.len() == 1 {
             return open_store(path);
         }
-        store.import(&file_name(path), &fs_err::read(path)?, roots, None)?;
+        store.gather(&file_name(path), &fs_err::read(path)?, roots, None)?;
     }
     Ok(store)
 }
@@ -290,7 +290,7 @@ fn list(files: &[PathBuf], store: Option<&Path>, json: bool) -> anyhow::Result<E
                 let mut value = serde_json::to_value(anchor.certificate.summary())?;
                 if let Some(object) = value.as_object_mut() {
                     object.insert("country".to_owned(), anchor.certificate.subject.country().into());
-                    object.insert("standing".to_owned(), serde_json::to_value(anchor.standing)?);
+                    object.insert("standing".to_owned(), serde_json::to_value(store.standing(anchor))?);
                     object.insert("imports".to_owned(), serde_json::to_value(&anchor.imports)?);
                 }
                 Ok(value)

@@ -22,7 +22,7 @@ use emrtd::{
     time::Time,
 };
 use jiff::civil::Date;
-use store::{ApplicationId, SessionId};
+use store::{ApplicationId, BlobId, SessionId};
 use workflow::Feature;
 
 use super::step::Kept;
@@ -291,7 +291,7 @@ impl Service {
         written.content_type = "application/json";
         let blob = written.blob.clone();
         let token = conversation.token.clone();
-        let stored = self
+        let stored: Result<Option<BlobId>, Refused> = self
             .store
             .write(move |tx| {
                 let mut open = open(tx, &token)?;
@@ -300,17 +300,25 @@ impl Service {
                 }
                 let (session, key) = (open.session.id, open.session.key.clone());
                 insert_object(tx, application, session, &key, OBJECT, &written)?;
-                if let Some(before) = open.state.objects.insert(OBJECT.to_owned(), written.id) {
-                    tx.objects(application).delete(before)?;
-                }
-                save(tx, open, "session.chip")
+                // What was read before is somebody's passport, too: its file goes with its row.
+                let before = match open.state.objects.insert(OBJECT.to_owned(), written.id) {
+                    Some(before) => tx.objects(application).delete(before)?,
+                    None => None,
+                };
+                save(tx, open, "session.chip")?;
+                Ok(before)
             })
             .await;
-        if let Err(error) = stored {
-            self.store.delete_blobs(&[blob]).await;
-            return Err(error.into());
+        match stored {
+            Ok(before) => {
+                self.store.delete_blobs(&Vec::from_iter(before)).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.store.delete_blobs(&[blob]).await;
+                Err(error.into())
+            }
         }
-        Ok(())
     }
 }
 

@@ -29,7 +29,7 @@ type Stamp = Option<(SystemTime, u64)>;
 /// What the operator's and the application's own file held together, with the state each was in.
 type Read = ([Stamp; 2], Arc<TrustStore>);
 
-/// Where the stores lie, and what was read of them. Reading checks hundreds of signatures, so it is done once.
+/// Where the stores lie, and what was read of them.
 pub(crate) struct TrustFiles {
     folder: PathBuf,
     read: Mutex<HashMap<ApplicationId, Read>>,
@@ -171,8 +171,12 @@ fn summaries(certificates: &[&Certificate]) -> Vec<Summary> {
     certificates.iter().map(|certificate| certificate.summary()).collect()
 }
 
-/// Reads a file as a store of its own and compares; gives what was read for an import.
-fn difference(trusted: &TrustStore, file: &TrustFile, now: Time) -> Result<Difference, TrustError> {
+/// Reads a file into a copy of what is trusted and compares; gives the copy for what was found out about signatures.
+fn difference(
+    trusted: &TrustStore,
+    file: &TrustFile,
+    now: Time,
+) -> Result<(Difference, TrustStore), TrustError> {
     let roots = roots(file)?;
     // Imported into a copy, so that lists whose signer is trusted already are recognised.
     let mut copy = trusted.clone();
@@ -182,7 +186,8 @@ fn difference(trusted: &TrustStore, file: &TrustFile, now: Time) -> Result<Diffe
     let (_, added) = trusted.diff(&copy);
     let number = copy.imports().len().saturating_sub(1);
     let missing = copy.anchors().iter().filter(|anchor| !anchor.imports.contains(&number)).count();
-    Ok(Difference { added: summaries(&added), missing, import })
+    let added = summaries(&added);
+    Ok((Difference { added, missing, import }, copy))
 }
 
 fn roots(file: &TrustFile) -> Result<Vec<Certificate>, TrustError> {
@@ -208,7 +213,7 @@ impl Service {
                     .map(|anchor| Trusted {
                         summary: anchor.certificate.summary(),
                         country: anchor.certificate.subject.country(),
-                        standing: anchor.standing,
+                        standing: store.standing(anchor),
                         imports: anchor.imports.clone(),
                     })
                     .collect();
@@ -237,7 +242,7 @@ impl Service {
         self.pool
             .run(move || {
                 let trusted = trust.of(application).map_err(TrustError::Failed)?;
-                difference(&trusted, &file, now)
+                difference(&trusted, &file, now).map(|(shown, _)| shown)
             })
             .await?
     }
@@ -260,7 +265,7 @@ impl Service {
             .pool
             .run(move || {
                 let trusted = prepared.of(application).map_err(TrustError::Failed)?;
-                let mut shown = difference(&trusted, &file, now)?;
+                let (mut shown, copy) = difference(&trusted, &file, now)?;
                 if shown.import.authority == Authority::Operator && !file.vouched {
                     return Err(TrustError::NotVouched);
                 }
@@ -270,9 +275,10 @@ impl Service {
                     // its signer hangs on what is trusted already, perhaps in the operator's store only
                     roots.extend(trusted.anchors().iter().map(|anchor| anchor.certificate.clone()));
                 }
-                shown.import = own
-                    .import(&file.name, &file.bytes, &roots, Some(now))
+                own.gather(&file.name, &file.bytes, &roots, Some(now))
                     .map_err(|error| TrustError::File(crate::engines::chain(&error)))?;
+                own.learn(&copy);
+                shown.import = own.check().unwrap_or(shown.import);
                 Ok((own, shown))
             })
             .await??;
