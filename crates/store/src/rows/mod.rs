@@ -15,6 +15,7 @@ pub mod reviews;
 pub mod screening;
 pub mod sessions;
 pub mod subjects;
+pub mod traces;
 pub mod webhooks;
 pub mod workflows;
 
@@ -39,6 +40,7 @@ pub(crate) fn all_statements() -> Vec<&'static str> {
         screening::STATEMENTS,
         sessions::STATEMENTS,
         subjects::STATEMENTS,
+        traces::STATEMENTS,
         webhooks::STATEMENTS,
         workflows::STATEMENTS,
     ]

@@ -26,7 +26,8 @@ statements! {
         ON CONFLICT (application_id, session_id, nonce_hash) DO NOTHING";
     FIND = select!("WHERE o.application_id = $1 AND o.id = $2");
     OF_SESSION = select!("WHERE o.application_id = $1 AND o.session_id = $2 ORDER BY o.created_at, o.id");
-    SAME_CONTENT = "SELECT session_id, id FROM objects WHERE application_id = $1 AND digest = $2 AND session_id <> $3 ORDER BY created_at LIMIT $4";
+    SAME_CONTENT = "SELECT session_id, id FROM objects WHERE application_id = $1 AND digest = $2 AND session_id <> $3 AND subject_id <> $4 \
+        ORDER BY created_at LIMIT $5";
     DELETE = "DELETE FROM objects WHERE application_id = $1 AND id = $2 RETURNING blob";
     BLOB_IS_USED = "SELECT 1 FROM objects WHERE blob = $1";
 }
@@ -181,20 +182,24 @@ impl Objects<'_, '_> {
         found.into_iter().map(|raw| self.open(raw)).collect()
     }
 
-    /// Objects of other sessions with the same bytes.
+    /// Objects of other sessions and other persons with the same bytes, oldest first. A caller that has no session
+    /// or person yet gives the nil id.
     ///
     /// # Errors
     /// As [`Tx::query`].
     pub fn same_content(
         &mut self,
         sha256: [u8; 32],
-        not_in: SessionId,
+        session: SessionId,
+        subject: SubjectId,
         limit: i64,
     ) -> Result<Vec<(SessionId, ObjectId)>> {
         let digest = self.tx.application_key(self.application)?.blind_index("object", &sha256);
-        self.tx.query(SAME_CONTENT, params![self.application, digest, not_in, limit], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        self.tx.query(
+            SAME_CONTENT,
+            params![self.application, digest, session, subject, limit],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
     }
 
     /// Deletes a file's row; returns the blob to delete after the commit.

@@ -46,8 +46,17 @@ statements! {
 }
 
 /// Tables with rows of a session, by `session_id`.
-const SESSION_TABLES: &[&str] =
-    &["aml_alerts", "aml_watched", "face_templates", "events", "reviews", "consents", "checks", "objects"];
+const SESSION_TABLES: &[&str] = &[
+    "aml_alerts",
+    "aml_watched",
+    "face_templates",
+    "traces",
+    "events",
+    "reviews",
+    "consents",
+    "checks",
+    "objects",
+];
 
 /// Session numbers fetched from PostgreSQL's sequence at a time. A restart leaves at most this gap.
 const NUMBERS_AHEAD: i64 = 32;

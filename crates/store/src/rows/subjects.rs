@@ -45,6 +45,7 @@ pub(crate) const PERSONAL_TABLES: &[&str] = &[
     "aml_watched",
     "list_entries",
     "face_templates",
+    "traces",
     "events",
     "idempotency",
     "reviews",

@@ -4,6 +4,7 @@ use super::{Bench, create_session, new_session, on_both_engines};
 use crate::rows::idempotency::Begin;
 use crate::rows::objects::NewObject;
 use crate::rows::sessions::Filter;
+use crate::rows::traces::NewTrace;
 use crate::rows::webhooks::{Destination, Outcome};
 use crate::{Error, Pii, Secret, Time, Workflow};
 use serde_json::json;
@@ -16,6 +17,7 @@ on_both_engines!(
     a_vendor_name_is_one_person_however_many_ask_at_once,
     an_upload_nonce_works_once,
     the_same_picture_is_found_in_other_sessions,
+    a_trace_is_found_by_any_part_by_other_persons_of_the_same_application_until_it_is_erased,
     an_api_key_works_until_it_is_revoked,
     the_published_version_of_a_workflow_is_the_one_in_use,
     an_idempotency_key_has_one_effect,
@@ -227,13 +229,53 @@ async fn the_same_picture_is_found_in_other_sessions(bench: Bench) {
                     details: &json!({}),
                 };
                 assert!(tx.objects(id).insert(&object, &session.key)?);
-                sessions.push(session.id);
+                sessions.push((session.id, session.subject));
             }
-            Ok::<_, Error>((sessions[0], tx.objects(id).same_content([9; 32], sessions[1], 5)?))
+            let [first, second] = [sessions[0], sessions[1]];
+            let found = tx.objects(id).same_content([9; 32], second.0, second.1, 5)?;
+            // A person's own pictures are no reuse.
+            assert!(tx.objects(id).same_content([9; 32], second.0, first.1, 5)?.is_empty());
+            Ok::<_, Error>((first.0, found))
         })
         .await
         .expect("found");
     assert_eq!(found.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [first]);
+}
+
+async fn a_trace_is_found_by_any_part_by_other_persons_of_the_same_application_until_it_is_erased(
+    bench: Bench,
+) {
+    let [application, stranger] = [bench.application().await, bench.application().await];
+    let (id, foreign) = (application.id, stranger.id);
+    let trace = |parts: [u8; 8], whole: u8| NewTrace {
+        kind: "picture",
+        parts: parts.map(|part| vec![part]).to_vec(),
+        whole: Pii(vec![whole]),
+    };
+    let (seen, found) = bench
+        .store
+        .write(move |tx| {
+            let session = create_session(tx, &application)?;
+            let mine = trace([1, 2, 3, 4, 5, 6, 7, 8], 42);
+            tx.traces(id).keep(session.id, &session.key, &mine)?;
+            tx.traces(id).keep(session.id, &session.key, &mine)?;
+            let other = create_session(tx, &application)?;
+            let alike = trace([0, 0, 0, 4, 0, 0, 0, 0], 0);
+            let found = tx.traces(id).find(&alike, other.id, other.subject, 5)?;
+            // Not to the person, nor when a part stands in another place, nor as another kind, nor elsewhere.
+            assert!(tx.traces(id).find(&alike, other.id, session.subject, 5)?.is_empty());
+            let moved = trace([4, 0, 0, 0, 0, 0, 0, 0], 0);
+            assert!(tx.traces(id).find(&moved, other.id, other.subject, 5)?.is_empty());
+            let renamed = NewTrace { kind: "number", ..alike.clone() };
+            assert!(tx.traces(id).find(&renamed, other.id, other.subject, 5)?.is_empty());
+            assert!(tx.traces(foreign).find(&alike, other.id, other.subject, 5)?.is_empty());
+            tx.sessions(id).delete(session.id)?;
+            assert!(tx.traces(id).find(&alike, other.id, other.subject, 5)?.is_empty());
+            Ok::<_, Error>((session.id, found))
+        })
+        .await
+        .expect("found");
+    assert_eq!(found.iter().map(|f| (f.session, f.whole.0.clone())).collect::<Vec<_>>(), [(seen, vec![42])]);
 }
 
 async fn an_api_key_works_until_it_is_revoked(bench: Bench) {
