@@ -83,14 +83,14 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::chip::trust::list))
         .routes(routes!(api::consents::list, api::consents::record))
         .routes(routes!(api::consents::withdraw))
-        .routes(routes!(api::face_lists::lists, api::face_lists::create))
-        .routes(routes!(api::face_lists::get, api::face_lists::delete))
-        .routes(routes!(api::face_lists::entries, api::face_lists::add))
-        .routes(routes!(api::face_lists::upload))
-        .routes(routes!(api::face_lists::remove))
-        .routes(routes!(api::face_lists::blocklist))
-        .routes(routes!(api::face_lists::block))
-        .routes(routes!(api::face_lists::unblock))
+        .routes(routes!(api::face_lists::all::handler, api::face_lists::create::handler))
+        .routes(routes!(api::face_lists::get::handler, api::face_lists::delete::handler))
+        .routes(routes!(api::face_lists::entries::handler, api::face_lists::add_session::handler))
+        .routes(routes!(api::face_lists::add_picture::handler))
+        .routes(routes!(api::face_lists::remove::handler))
+        .routes(routes!(api::face_lists::blocked::handler))
+        .routes(routes!(api::face_lists::block::handler))
+        .routes(routes!(api::face_lists::unblock::handler))
         .routes(routes!(api::media::handler))
         .routes(routes!(api::system::healthcheck))
         .routes(routes!(api::system::ready))
@@ -108,7 +108,37 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
     let age = OpenApiRouter::new()
         .routes(routes!(api::verify_age::handler))
         .layer(DefaultBodyLimit::max(AGE_BYTES));
-    OpenApiRouter::with_openapi(Document::openapi()).merge(json).merge(forms).merge(age).split_for_parts()
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(json)
+        .merge(forms)
+        .merge(age)
+        .split_for_parts();
+    name_operations(&mut document);
+    (router, document)
+}
+
+/// Gives every operation an id of its own, `method_path`: programs that make clients from the document need it.
+fn name_operations(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let words: Vec<String> = path
+            .split('/')
+            .filter(|word| !word.is_empty())
+            .map(|word| word.replace(['{', '}'], "").replace('-', "_"))
+            .collect();
+        let words = words.join("_");
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{words}"));
+            }
+        }
+    }
 }
 
 /// The OpenAPI 3.1 document of the API.

@@ -51,13 +51,9 @@ impl JobError {
     fn may_pass(&self) -> bool {
         match self {
             Self::LeaseLost | Self::Busy | Self::Lists(_) => true,
-            Self::Store(error) => !matches!(
-                error,
-                store::Error::Seal
-                    | store::Error::NoSubjectKey
-                    | store::Error::Json(_)
-                    | store::Error::Column { .. }
-            ),
+            Self::Store(error) => {
+                error.is_transient() || matches!(error, store::Error::Blob(_) | store::Error::Stale)
+            }
         }
     }
 }
@@ -288,7 +284,7 @@ impl Service {
         application: ApplicationId,
         id: SessionId,
         definition: workflow::Definition,
-        examined: checks::Examined,
+        mut examined: checks::Examined,
         screened: Option<Screened>,
     ) -> Result<(), JobError> {
         let key = self
@@ -320,6 +316,14 @@ impl Service {
                 if let Some(portrait) = &portrait {
                     insert_object(tx, application, id, &session.key, "portrait", portrait)?;
                     state.objects.insert("portrait".to_owned(), portrait.id);
+                }
+                if let Some(shown) = &examined.shown
+                    && !is_sandbox(tx, application)?
+                {
+                    let subject = session.subject;
+                    let signals = crate::reuse::signals(tx, application, id, subject, shown)?;
+                    crate::reuse::keep(tx, application, id, &session.key, shown)?;
+                    examined.add_reuse(signals);
                 }
                 let verdicts: Vec<_> = definition
                     .nodes

@@ -38,6 +38,19 @@ fn operations_of_different_rooms_document_different_bodies() {
 }
 
 #[test]
+fn every_operation_has_an_id_of_its_own() {
+    let output = Command::new(BONAFIDE).arg("openapi").output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            assert!(!id.is_empty() && seen.insert(id.to_owned()), "{method} {path}: {id:?}");
+        }
+    }
+}
+
+#[test]
 fn t43_no_request_that_follows_or_breaks_the_document_meets_a_server_error() {
     let Some(python) = std::env::var_os("BONAFIDE_CONTRACT_PYTHON") else {
         eprintln!(

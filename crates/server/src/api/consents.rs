@@ -1,13 +1,6 @@
 //! `/v3/consents/` — what people agreed to, for checks without a hosted page.
 
-use std::collections::HashMap;
-
-use axum::{
-    Json,
-    extract::{Query, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::json;
 use service::consent::Given;
@@ -21,6 +14,7 @@ use crate::{
         caller::{Caller, ReadSessions, WriteSessions},
         failure::Failure,
         fields::Fields,
+        parts::QueryFields,
     },
 };
 
@@ -66,9 +60,8 @@ pub(crate) async fn record(
 pub(crate) async fn list(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
-    Query(query): Query<HashMap<String, String>>,
+    QueryFields(mut fields): QueryFields,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(query.into_iter().map(|(key, value)| (key, json!(value))).collect());
     let vendor_data = fields.required_text("vendor_data", 1_000).unwrap_or_default();
     fields.finish()?;
     let consents =

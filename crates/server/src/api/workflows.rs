@@ -3,14 +3,7 @@
 //! One file for the five operations: they share the reading of a definition
 //! and the shape of the answer, and each is a few lines.
 
-use std::collections::HashMap;
-
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde_json::{Map, Value, json};
 use service::workflows::{Saved, Stored};
 use workflow::{Definition, Feature, InvalidDefinition, Node, NodeConfig};
@@ -23,6 +16,7 @@ use crate::{
         caller::{Caller, ManageWorkflows, ReadSessions},
         failure::Failure,
         fields::Fields,
+        parts::{Ids, QueryFields},
     },
 };
 
@@ -142,17 +136,15 @@ fn nodes(features: &Value) -> Result<Vec<Node>, Failure> {
 pub(crate) async fn list(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
-    Query(query): Query<HashMap<String, String>>,
+    QueryFields(mut fields): QueryFields,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(query.into_iter().map(|(key, value)| (key, json!(value))).collect());
-    let limit = fields.integer("limit", 1, 200).unwrap_or(50);
-    let offset = fields.integer("offset", 0, 1_000_000_000).unwrap_or(0);
+    let (limit, offset) = fields.page();
     fields.finish()?;
     let workflows = app.service.workflows(&caller.access).await?;
     let page: Vec<Value> = workflows
         .iter()
-        .skip(usize::try_from(offset).unwrap_or(0))
-        .take(usize::try_from(limit).unwrap_or(50))
+        .skip(offset as usize)
+        .take(limit as usize)
         .map(|workflow| shown(workflow, &app))
         .collect();
     Ok(caller
@@ -179,9 +171,9 @@ pub(crate) async fn create(
 pub(crate) async fn get(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Ids(id): Ids,
 ) -> Result<Response, Failure> {
-    let workflow = find(&caller, &app, &id).await?;
+    let workflow = find(&caller, &app, id).await?;
     Ok(caller.answer(Json(detailed(&workflow, &app))))
 }
 
@@ -192,10 +184,10 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     caller: Caller<ManageWorkflows>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Ids(id): Ids,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
-    let current = find(&caller, &app, &id).await?;
+    let current = find(&caller, &app, id).await?;
     let saved = read(body, Some(&current))?;
     let workflow = app
         .service
@@ -212,9 +204,8 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     caller: Caller<ManageWorkflows>,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Ids(id): Ids,
 ) -> Result<Response, Failure> {
-    let id = uuid::Uuid::try_parse(&id).map_err(|_| Failure::not_found())?;
     if !app.service.archive_workflow(&caller.access, id.into()).await? {
         return Err(Failure::not_found());
     }
@@ -224,8 +215,7 @@ pub(crate) async fn delete(
 async fn find<S: crate::http::caller::Scope>(
     caller: &Caller<S>,
     app: &App,
-    id: &str,
+    id: uuid::Uuid,
 ) -> Result<Stored, Failure> {
-    let id = uuid::Uuid::try_parse(id).map_err(|_| Failure::not_found())?;
     app.service.workflow(&caller.access, id.into()).await?.ok_or_else(Failure::not_found)
 }

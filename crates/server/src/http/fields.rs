@@ -76,6 +76,13 @@ impl Fields {
         found
     }
 
+    /// One of a fixed set of words that must be there.
+    pub(crate) fn required_choice(&mut self, field: &str, choices: &[&'static str]) -> Option<&'static str> {
+        let text = self.required_text(field, 200)?;
+        self.values.insert(field.to_owned(), json!(text));
+        self.choice(field, choices)
+    }
+
     /// `true` or `false`, also in the spellings of forms.
     pub(crate) fn boolean(&mut self, field: &str) -> Option<bool> {
         match self.take(field)? {
@@ -155,6 +162,20 @@ impl Fields {
             self.complain(field, "Must be a valid UUID.");
         }
         parsed
+    }
+
+    /// A UUID that must be there.
+    pub(crate) fn required_uuid(&mut self, field: &str) -> Option<uuid::Uuid> {
+        let text = self.required_text(field, 100)?;
+        self.values.insert(field.to_owned(), json!(text));
+        self.uuid(field)
+    }
+
+    /// Which rows of a list are shown: at most how many (1 to 200, 50 unless said), after how many.
+    pub(crate) fn page(&mut self) -> (u32, u32) {
+        let limit = self.integer("limit", 1, 200).unwrap_or(50);
+        let offset = self.integer("offset", 0, 1_000_000_000).unwrap_or(0);
+        (limit.unsigned_abs(), offset.unsigned_abs())
     }
 
     /// A strict date.

@@ -7,3 +7,4 @@ pub(crate) mod fields;
 pub(crate) mod form;
 pub(crate) mod limit;
 pub(crate) mod metrics;
+pub(crate) mod parts;

@@ -2,14 +2,7 @@
 //!
 //! One file for both: the second is the first, many times in one transaction.
 
-use std::collections::HashMap;
-
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::screening::review::{HitUpdate, REVIEW_STATUSES, ReviewError};
@@ -23,6 +16,7 @@ use crate::{
         caller::{Caller, WriteSessions},
         failure::Failure,
         fields::Fields,
+        parts::{Ids, QueryFields},
     },
 };
 
@@ -80,19 +74,19 @@ fn update(fields: &mut Fields) -> Option<HitUpdate> {
     Some(HitUpdate { hit: hit?, status: status? })
 }
 
-fn node_of(fields: &mut Fields, query: &HashMap<String, String>) -> Option<String> {
-    fields.text("node_id", 200).or_else(|| query.get("node_id").cloned()).filter(|node| !node.is_empty())
+fn node_of(fields: &mut Fields, mut query: Fields) -> Option<String> {
+    let node = fields.text("node_id", 200).or_else(|| query.text("node_id", 200));
+    node.filter(|node| !node.is_empty())
 }
 
 async fn record(
     caller: &Caller<WriteSessions>,
     app: &App,
-    session: &str,
+    session: uuid::Uuid,
     node: Option<String>,
     updates: Vec<HitUpdate>,
     unknown: impl Fn(&[String]) -> String,
 ) -> Result<Value, Failure> {
-    let session = uuid::Uuid::try_parse(session).map_err(|_| Failure::not_found())?;
     match app.service.review_hits(&caller.access, session.into(), node, updates).await {
         Ok(block) => Ok(json!({
             "session_id": session, "status": block["status"], "score": block["score"],
@@ -130,17 +124,17 @@ async fn record(
 pub(crate) async fn one(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    Path(session): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
+    Ids(session): Ids,
+    QueryFields(query): QueryFields,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
     let mut fields = Fields::new(body);
     let update = update(&mut fields);
-    let node = node_of(&mut fields, &query);
+    let node = node_of(&mut fields, query);
     fields.finish()?;
     let updates = update.into_iter().collect();
     let unknown = |hits: &[String]| format!("Hit with ID '{}' not found in the AML check.", hits.join(", "));
-    let body = record(&caller, &app, &session, node, updates, unknown).await?;
+    let body = record(&caller, &app, session, node, updates, unknown).await?;
     Ok(caller.answer(Json(body)))
 }
 
@@ -161,8 +155,8 @@ pub(crate) async fn one(
 pub(crate) async fn bulk(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    Path(session): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
+    Ids(session): Ids,
+    QueryFields(query): QueryFields,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
     let mut fields = Fields::new(body);
@@ -186,9 +180,9 @@ pub(crate) async fn bulk(
         }
         Some(_) => fields.complain("hit_updates", "Expected a list of items but got another type."),
     }
-    let node = node_of(&mut fields, &query);
+    let node = node_of(&mut fields, query);
     fields.finish()?;
     let unknown = |hits: &[String]| format!("Hits not found: {}", hits.join(", "));
-    let body = record(&caller, &app, &session, node, updates, unknown).await?;
+    let body = record(&caller, &app, session, node, updates, unknown).await?;
     Ok(caller.answer(Json(body)))
 }

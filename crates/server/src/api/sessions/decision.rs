@@ -1,10 +1,6 @@
 //! `GET /v3/session/{session_id}/decision/` — everything known about a session.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{Json, extract::State, response::Response};
 use serde_json::Value;
 
 use crate::{
@@ -13,6 +9,7 @@ use crate::{
     http::{
         caller::{Caller, ReadSessions},
         failure::Failure,
+        parts::Ids,
     },
 };
 
@@ -28,9 +25,8 @@ use crate::{
 pub(crate) async fn handler(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
-    Path(session): Path<String>,
+    Ids(session): Ids,
 ) -> Result<Response, Failure> {
-    let session = uuid::Uuid::try_parse(&session).map_err(|_| Failure::not_found())?;
     let decision: Value = app
         .service
         .decision(&caller.access, session.into(), &app.settings.public_url)

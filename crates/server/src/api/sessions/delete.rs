@@ -1,10 +1,6 @@
 //! `DELETE /v3/session/{session_id}/delete/` — erases a session with its pictures and keys.
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
 use crate::{
     api::Detail,
@@ -12,6 +8,7 @@ use crate::{
     http::{
         caller::{Caller, DeleteSessions},
         failure::Failure,
+        parts::Ids,
     },
 };
 
@@ -22,9 +19,8 @@ use crate::{
 pub(crate) async fn handler(
     caller: Caller<DeleteSessions>,
     State(app): State<App>,
-    Path(session): Path<String>,
+    Ids(session): Ids,
 ) -> Result<Response, Failure> {
-    let session = uuid::Uuid::try_parse(&session).map_err(|_| Failure::not_found())?;
     if !app.service.erase_session(&caller.access, session.into()).await? {
         return Err(Failure::not_found());
     }

@@ -40,8 +40,7 @@ pub(crate) async fn handler(
 ) -> Result<Response, Failure> {
     let values: Map<String, Value> = query.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     let mut fields = Fields::new(values);
-    let limit = fields.integer("limit", 1, 200).unwrap_or(50);
-    let offset = fields.integer("offset", 0, 1_000_000_000).unwrap_or(0);
+    let (limit, offset) = fields.page();
     let status = fields.text("status", 50).and_then(|text| {
         let status = SessionStatus::parse(&text);
         if status.is_none() {

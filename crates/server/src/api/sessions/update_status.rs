@@ -1,10 +1,6 @@
 //! `PATCH /v3/session/{session_id}/update-status/` — records a decision taken by hand.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
 use serde_json::json;
 use service::sessions::SetStatusError;
@@ -19,6 +15,7 @@ use crate::{
         caller::{Caller, WriteSessions},
         failure::Failure,
         fields::Fields,
+        parts::Ids,
     },
 };
 
@@ -50,10 +47,9 @@ pub(crate) struct Request {
 pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    Path(session): Path<String>,
+    Ids(session): Ids,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
-    let session = uuid::Uuid::try_parse(&session).map_err(|_| Failure::not_found())?;
     let mut fields = Fields::new(body);
     let status = fields.required_text("new_status", 50).and_then(|text| {
         let status = SessionStatus::parse(&text);

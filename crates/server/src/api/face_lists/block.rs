@@ -1,0 +1,50 @@
+//! `POST /v3/blocklist/add/` — puts the face of a session on the blocklist.
+
+use axum::{Json, extract::State, response::Response};
+use serde::Deserialize;
+use serde_json::json;
+use service::face_lists::{Described, Source};
+use utoipa::ToSchema;
+
+use crate::{
+    api::{Detail, FieldErrors},
+    app::App,
+    http::{
+        body::JsonObject,
+        caller::{Caller, WriteSessions},
+        failure::Failure,
+        fields::Fields,
+    },
+};
+
+/// What of a session is blocked.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body")]
+pub(crate) struct Block {
+    /// The session.
+    session_id: uuid::Uuid,
+    /// Its face.
+    blocklist_face: bool,
+}
+
+/// Puts the face of a session on the blocklist.
+#[utoipa::path(post, path = "/v3/blocklist/add/", tag = "lists", request_body = Block,
+    responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 404, body = Detail), (status = 415, body = Detail), (status = 429, body = Detail), (status = 503, body = Detail)))]
+pub(crate) async fn handler(
+    caller: Caller<WriteSessions>,
+    State(app): State<App>,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Failure> {
+    let mut fields = Fields::new(body);
+    let session = super::only_faces(&mut fields, "blocklist");
+    fields.finish()?;
+    let session = session.unwrap_or_default();
+    let list = app.service.face_blocklist(&caller.access).await?;
+    let source = Source::Session(session.into());
+    let entry = app
+        .service
+        .add_face(&caller.access, list, source, Described::default())
+        .await
+        .map_err(super::failure)?;
+    Ok(caller.answer(Json(json!({ "session_id": session, "entry": entry }))))
+}

@@ -1,0 +1,30 @@
+//! `GET /v3/blocklist/` — the faces on the blocklist.
+
+use axum::{Json, extract::State, response::Response};
+use serde_json::json;
+
+use crate::{
+    api::{Detail, FieldErrors},
+    app::App,
+    http::{
+        caller::{Caller, ReadSessions},
+        failure::Failure,
+        parts::QueryFields,
+    },
+};
+
+/// Faces on the blocklist.
+#[utoipa::path(get, path = "/v3/blocklist/", tag = "lists",
+    params(("item_type" = Option<String>, Query, description = "`face`, the only kind so far.")),
+    responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 429, body = Detail)))]
+pub(crate) async fn handler(
+    caller: Caller<ReadSessions>,
+    State(app): State<App>,
+    QueryFields(mut fields): QueryFields,
+) -> Result<Response, Failure> {
+    let _ = fields.choice("item_type", &["face"]);
+    fields.finish()?;
+    let list = app.service.face_blocklist(&caller.access).await?;
+    let entries = app.service.face_entries(&caller.access, list, 200, 0).await?.unwrap_or_default();
+    Ok(caller.answer(Json(json!({ "list_id": list, "results": entries }))))
+}

@@ -1,0 +1,45 @@
+//! `POST /v3/blocklist/remove/` — takes the face of a session off the blocklist.
+
+use axum::{Json, extract::State, response::Response};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{Detail, FieldErrors},
+    app::App,
+    http::{
+        body::JsonObject,
+        caller::{Caller, WriteSessions},
+        failure::Failure,
+        fields::Fields,
+    },
+};
+
+/// What of a session is no longer blocked.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body")]
+pub(crate) struct Unblock {
+    /// The session.
+    session_id: uuid::Uuid,
+    /// Its face.
+    unblock_face: bool,
+}
+
+/// Takes the face of a session off the blocklist.
+#[utoipa::path(post, path = "/v3/blocklist/remove/", tag = "lists", request_body = Unblock,
+    responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 404, body = Detail), (status = 415, body = Detail), (status = 429, body = Detail)))]
+pub(crate) async fn handler(
+    caller: Caller<WriteSessions>,
+    State(app): State<App>,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Failure> {
+    let mut fields = Fields::new(body);
+    let session = super::only_faces(&mut fields, "unblock");
+    fields.finish()?;
+    let session = session.unwrap_or_default();
+    if app.service.unblock_face(&caller.access, session.into()).await? == 0 {
+        return Err(Failure::not_found());
+    }
+    Ok(caller.answer(Json(json!({ "session_id": session }))))
+}
