@@ -25,6 +25,8 @@ pub struct SignedData {
     pub content_type: Oid,
     /// The digests announced in front.
     pub digests: Vec<Hash>,
+    /// Whether any digest at all is announced, known or not.
+    announces: bool,
     /// The signed content; empty when detached.
     pub content: Vec<u8>,
     /// The certificates that came along and could be read.
@@ -143,8 +145,11 @@ impl SignedData {
     pub fn parse(bytes: &[u8]) -> Result<Self, BerError> {
         let (normal, used) = ber::normalise(bytes)?;
         let mut outer = ber::first(&normal)?;
-        if outer.tag == 0x77 {
-            outer = ber::first(outer.content)?;
+        // some software wraps the file once more
+        for _ in 0..2 {
+            if outer.tag == 0x77 {
+                outer = ber::first(outer.content)?;
+            }
         }
         if outer.tag != tag::SEQUENCE {
             return Err(BerError::Unexpected { expected: tag::SEQUENCE, found: outer.tag });
@@ -158,9 +163,8 @@ impl SignedData {
         if !(1..=5).contains(&fields.expect(tag::INTEGER)?.small_integer()?) {
             return Err(BerError::Value);
         }
-        let digests = fields
-            .expect(tag::SET)?
-            .children()?
+        let announced = fields.expect(tag::SET)?.children()?;
+        let digests = announced
             .iter()
             .filter_map(|identifier| Hash::by_oid(&identifier.reader().expect(tag::OID).ok()?.oid().ok()?))
             .collect();
@@ -170,6 +174,9 @@ impl SignedData {
             Some(explicit) => {
                 let inner = ber::first(explicit.content)?;
                 // PKCS #7 content other than an octet string is signed without its header, too
+                if !matches!(inner.tag, tag::OCTET_STRING | tag::SEQUENCE) {
+                    return Err(BerError::Unexpected { expected: tag::OCTET_STRING, found: inner.tag });
+                }
                 inner.content.to_vec()
             }
             None => Vec::new(),
@@ -195,6 +202,7 @@ impl SignedData {
         Ok(Self {
             content_type,
             digests,
+            announces: !announced.is_empty(),
             content,
             certificates,
             unreadable_certificates,
@@ -213,8 +221,8 @@ impl SignedData {
         };
         let digest = signer.digest.clone().map_err(Fault::Algorithm)?;
         let algorithm = signer.algorithm.clone().map_err(Fault::Algorithm)?;
-        // RFC 5652 5.1: the digests of all signers are announced in front
-        if !self.digests.contains(&digest) {
+        // RFC 5652 5.1: the digests of all signers are announced in front, or none
+        if self.announces && !self.digests.contains(&digest) {
             return Err(Fault::DigestNotAnnounced);
         }
         let attributes = match &signer.attributes {
@@ -245,15 +253,19 @@ impl SignedData {
         if signer_id_mismatch {
             // Real documents name their only certificate loosely: with other punctuation or parts in the name, or by another
             // way of computing the key identifier. Another serial number or other words mean another certificate.
-            let loosely = |only: &Certificate| match &signer.id {
+            let loosely = |other: &Certificate| match &signer.id {
                 SignerId::IssuerAndSerial(issuer, serial) => {
-                    only.has_serial(serial) && only.issuer.resembles(issuer)
+                    other.has_serial(serial) && other.issuer.resembles(issuer)
                 }
-                SignerId::KeyId(_) => true,
+                SignerId::KeyId(_) => false,
             };
-            match self.certificates.as_slice() {
-                [only] if loosely(only) => candidates.push(only),
-                _ => return Err(Fault::NoCertificate),
+            match (&signer.id, self.certificates.as_slice()) {
+                (SignerId::KeyId(_), [only]) => candidates.push(only),
+                (SignerId::IssuerAndSerial(..), all) => candidates.extend(all.iter().filter(|c| loosely(c))),
+                _ => {}
+            }
+            if candidates.is_empty() {
+                return Err(Fault::NoCertificate);
             }
         }
         let mut fault = Fault::Signature;

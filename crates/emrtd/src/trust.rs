@@ -283,11 +283,11 @@ impl TrustStore {
             }
         }
         for crl in crls {
-            if self
-                .anchors
-                .iter()
-                .any(|a| a.certificate.subject.matches(&crl.issuer) && crl.signed_by(&a.certificate))
-            {
+            if self.anchors.iter().any(|a| {
+                a.certificate.subject.matches(&crl.issuer)
+                    && a.certificate.may_sign_revocations()
+                    && crl.signed_by(&a.certificate)
+            }) {
                 report.revocation_lists += 1;
                 self.crls.retain(|old| {
                     !(old.issuer.matches(&crl.issuer)
@@ -354,7 +354,12 @@ impl TrustStore {
         };
         let by_root = |c: &Certificate| roots.iter().any(|root| c.der == root.der || c.signed_by(root));
         let by_store = |c: &Certificate| {
-            self.anchors.iter().any(|a| c.may_be_issued_by(&a.certificate) && c.signed_by(&a.certificate))
+            self.anchors.iter().any(|a| {
+                a.certificate.may_sign_certificates()
+                    && c.may_be_issued_by(&a.certificate)
+                    && c.signed_by(&a.certificate)
+                    && self.standing(a) != Standing::Broken
+            })
         };
         let authority = if reaches(&by_root) {
             Authority::Root
@@ -503,6 +508,8 @@ impl TrustStore {
                 c.der != current.der
                     && c.ca == Some(true)
                     && c.may_sign_certificates()
+                    // a link leads from one key of a country to the next, never to another country (9303-12 table 4)
+                    && c.issuer.country() == c.subject.country()
                     && current.may_be_issued_by(c)
                     && current.signed_by(c)
             });
@@ -539,10 +546,19 @@ impl TrustStore {
         }
     }
 
-    /// What the revocation lists say of `certificate`, whose issuer is `issuer`'s subject.
-    pub fn revocation(&self, certificate: &Certificate, now: Option<Time>) -> Revocation {
-        let lists: Vec<&Crl> =
-            self.crls.iter().filter(|crl| crl.issuer.matches(&certificate.issuer)).collect();
+    /// What the revocation lists say of `certificate`. Lists are found by the name it gives its issuer, and by the one
+    /// that `issuer`, whose key made its signature, has.
+    pub fn revocation(
+        &self,
+        certificate: &Certificate,
+        issuer: Option<&Certificate>,
+        now: Option<Time>,
+    ) -> Revocation {
+        let concerns = |crl: &&Crl| {
+            crl.issuer.matches(&certificate.issuer)
+                || issuer.is_some_and(|issuer| crl.issuer.matches(&issuer.subject))
+        };
+        let lists: Vec<&Crl> = self.crls.iter().filter(concerns).collect();
         if lists.is_empty() {
             return Revocation::NotChecked;
         }

@@ -11,7 +11,7 @@ use crate::lds::sod::LdsSecurityObject;
 use crate::time::Time;
 use crate::trust::{Chain, Revocation, TrustStore};
 use crate::x509::{Certificate, Summary};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Content type of EF.SOD.
 pub const LDS_SECURITY_OBJECT: &str = "2.23.136.1.1.1";
@@ -247,6 +247,11 @@ pub fn verify(input: &Input<'_>) -> Report {
             if crate::lds::security_infos::SecurityInfos::parse(&signed.content).is_err() {
                 report.refuse("security_object_malformed", "the signed content is no set of security infos");
             }
+            // It signs keys, no data: groups beside it are signed by nobody.
+            for number in input.data_groups.keys() {
+                report.dg_hashes.insert(*number, GroupStatus::NotInSod);
+                report.refuse(&format!("dg{number}_not_in_sod"), "the object signs no data groups");
+            }
             report.active_authentication = ProofOfChip::NotSupported;
             report.chip_authentication = input.chip_authentication.unwrap_or(ProofOfChip::NotPerformed);
         }
@@ -309,7 +314,8 @@ fn judge_signer(report: &mut Report, signed: &SignedData, verified: &Verified, i
             );
         }
     }
-    match input.trust.revocation(signer, input.now) {
+    let issuer = report.chain_certificates.first().and_then(|issuer| input.trust.anchor(&issuer.sha256));
+    match input.trust.revocation(signer, issuer.map(|anchor| &anchor.certificate), input.now) {
         Revocation::NotChecked => {}
         Revocation::Good { stale } => {
             report.revocation = RevocationStatus::Good;
@@ -327,7 +333,7 @@ fn judge_signer(report: &mut Report, signed: &SignedData, verified: &Verified, i
     }
     for sha256 in report.chain_certificates.iter().map(|c| c.sha256.clone()).collect::<Vec<_>>() {
         let Some(anchor) = input.trust.anchor(&sha256) else { continue };
-        if let Revocation::Revoked { since } = input.trust.revocation(&anchor.certificate, input.now) {
+        if let Revocation::Revoked { since } = input.trust.revocation(&anchor.certificate, None, input.now) {
             report.revocation = RevocationStatus::Revoked;
             report
                 .refuse("issuer_revoked", format_args!("the issuer's certificate is revoked since {since}"));
@@ -429,7 +435,7 @@ fn trim_padding(file: &[u8]) -> &[u8] {
     crate::ber::announced_length(file).ok().and_then(|length| file.get(..length)).unwrap_or(file)
 }
 
-/// The country is that of the certificate whose key verified: others that came along are signed by nobody.
+/// Whether the authority that vouches for the document may issue for the state that DG1 names.
 fn judge_country(report: &mut Report, signer: Option<&Certificate>, input: &Input<'_>) {
     let Some(signer) = signer else { return };
     let Some(file) = input.data_groups.get(&1) else { return };
@@ -440,20 +446,36 @@ fn judge_country(report: &mut Report, signer: Option<&Certificate>, input: &Inpu
             return;
         }
     };
-    let Some(country) = signer.issuer.country() else {
+    // What the signer's certificate says of its issuer is only as good as the authority that signed it: the country
+    // is that of every certificate of the chain.
+    let above = report.chain_certificates.iter().filter_map(|c| input.trust.anchor(&c.sha256));
+    let countries: BTreeSet<String> = std::iter::once(signer.issuer.country())
+        .chain(above.map(|anchor| anchor.certificate.subject.country()))
+        .flatten()
+        .collect();
+    if countries.is_empty() {
         report.warn("issuer_country_missing", "the signer's issuer names no country");
-        return;
-    };
-    match crate::country::may_sign(&dg1.issuing_state, &country) {
-        Some(true) => {}
-        Some(false) => report.refuse(
-            "issuing_country_mismatch",
-            format_args!("a signer of {country} signed a document of {}", dg1.issuing_state),
-        ),
-        None => report.warn(
-            "issuing_state_unknown",
-            format_args!("{} is not a listed issuing state", dg1.issuing_state),
-        ),
+    }
+    for country in countries {
+        match crate::country::may_sign(&dg1.issuing_state, &country) {
+            Some(true) => {}
+            Some(false) => report.refuse(
+                "issuing_country_mismatch",
+                format_args!("a signer of {country} signed a document of {}", dg1.issuing_state),
+            ),
+            None => report.warn(
+                "issuing_state_unknown",
+                format_args!("{} is not a listed issuing state", dg1.issuing_state),
+            ),
+        }
+    }
+    // ICAO 9303-12 7.1.1: a signer may be for some kinds of document only.
+    let kinds = &signer.document_types;
+    if !kinds.is_empty() && !kinds.iter().any(|kind| kind.trim_end_matches('<') == dg1.document_code) {
+        report.warn(
+            "document_type_not_listed",
+            format_args!("the signer is for {}, the document is {}", kinds.join(", "), dg1.document_code),
+        );
     }
 }
 

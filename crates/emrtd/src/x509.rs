@@ -80,8 +80,8 @@ impl Certificate {
         let key = PublicKey::from_spki(&fields.expect(tag::SEQUENCE)?);
         // The signed algorithm identifier decides (RFC 5280 4.1.1.2 wants both equal; some issuers differ in NULL only).
         let algorithm = SignatureAlgorithm::parse(&inner_algorithm, None).and_then(|inner| {
-            let outer = SignatureAlgorithm::parse(&outer_algorithm, None)?;
-            if outer == inner { Ok(inner) } else { Err(KeyError::Malformed(BerError::Value)) }
+            let same = without_nulls(&outer_algorithm, 0)? == without_nulls(&inner_algorithm, 0)?;
+            if same { Ok(inner) } else { Err(KeyError::Malformed(BerError::Value)) }
         });
         let mut certificate = Self {
             der: outer.raw.to_vec(),
@@ -199,6 +199,11 @@ impl Certificate {
         self.ca != Some(false) && self.key_usage.is_none_or(|bits| bits & 0x0400 != 0)
     }
 
+    /// Whether the certificate may sign revocation lists; as for certificates, old ones say nothing.
+    pub fn may_sign_revocations(&self) -> bool {
+        self.ca != Some(false) && self.key_usage.is_none_or(|bits| bits & 0x0200 != 0)
+    }
+
     /// Whether the certificate may sign documents: not a CA, no key usage but signing.
     pub fn may_sign_documents(&self) -> bool {
         self.ca != Some(true) && self.key_usage.is_none_or(|bits| bits & 0x8000 != 0)
@@ -246,6 +251,19 @@ impl Certificate {
             sha256: self.fingerprint(),
         }
     }
+}
+
+/// An algorithm identifier's encoding with its NULL parameters left out.
+fn without_nulls(element: &Tlv<'_>, depth: u32) -> Result<Vec<u8>, BerError> {
+    if depth > 8 {
+        return Err(BerError::TooDeep);
+    }
+    if !element.constructed() {
+        return Ok(if element.tag == tag::NULL { Vec::new() } else { element.raw.to_vec() });
+    }
+    let inside: Vec<Vec<u8>> =
+        element.children()?.iter().map(|child| without_nulls(child, depth + 1)).collect::<Result<_, _>>()?;
+    Ok(crate::ber::element(element.tag, &inside.concat()))
 }
 
 /// What a report shows of a certificate.

@@ -27,7 +27,7 @@ fn attribute(kind: &str, value: &[u8]) -> Vec<u8> {
 #[derive(Clone)]
 struct Plan {
     version: u8,
-    announced: Hash,
+    announced: Option<Hash>,
     digest: Hash,
     content_type: &'static str,
     content: Vec<u8>,
@@ -71,7 +71,7 @@ fn plan(issuer: &Issuer) -> Plan {
     let certificate = Certificate::parse(&issuer.signer).expect("is one");
     Plan {
         version: 3,
-        announced: Hash::Sha256,
+        announced: Some(Hash::Sha256),
         digest: Hash::Sha256,
         content_type: LDS_SECURITY_OBJECT,
         attributes: Some(vec![
@@ -166,7 +166,7 @@ impl Plan {
             tag::SEQUENCE,
             &[
                 &integer(&[self.version]),
-                &element(tag::SET, &algorithm(self.announced)),
+                &element(tag::SET, &self.announced.map(algorithm).unwrap_or_default()),
                 &wrap(tag::SEQUENCE, &[&oid(self.content_type), &content]),
                 &certificates,
                 &element(tag::SET, &signer.repeat(self.signers)),
@@ -233,7 +233,13 @@ fn odd_objects_as_real_issuers_make_them_are_genuine() {
     let sha1 = {
         let digest = attribute(DIGEST, &element(tag::OCTET_STRING, &Hash::Sha1.digest(&good.content)));
         let attributes = Some(vec![attribute(TYPE, &oid(LDS_SECURITY_OBJECT)), digest]);
-        Plan { announced: Hash::Sha1, digest: Hash::Sha1, scheme: Scheme::Open, attributes, ..good.clone() }
+        Plan {
+            announced: Some(Hash::Sha1),
+            digest: Hash::Sha1,
+            scheme: Scheme::Open,
+            attributes,
+            ..good.clone()
+        }
     };
     let data = Plan {
         content_type: "1.2.840.113549.1.7.1",
@@ -242,6 +248,14 @@ fn odd_objects_as_real_issuers_make_them_are_genuine() {
             attribute(DIGEST, &element(tag::OCTET_STRING, &Hash::Sha256.digest(&good.content))),
         ]),
         ..good.clone()
+    };
+    let loose = {
+        let certificate = Certificate::parse(&issuer.signer).expect("is one");
+        let mut name = certificate.issuer.raw.clone();
+        let at = name.windows(9).position(|w| w == b"Simulator").expect("is there");
+        // the organisation's attribute type becomes another, the words stay
+        name[at - 3] ^= 1;
+        wrap(tag::SEQUENCE, &[&name, &element(tag::INTEGER, &certificate.serial)])
     };
     let cases: Vec<(&str, Plan)> = vec![
         ("plain", good.clone()),
@@ -263,6 +277,15 @@ fn odd_objects_as_real_issuers_make_them_are_genuine() {
         ("PSS, absent parameters", Plan { scheme: Scheme::PssBare, ..good.clone() }),
         ("named by key", Plan { signer_id: element(0x80, &key_id), ..good.clone() }),
         ("SHA-1", sha1),
+        ("no digest is announced", Plan { announced: None, ..good.clone() }),
+        (
+            "named with other punctuation, two certificates there",
+            Plan {
+                signer_id: loose,
+                certificates: [issuer.csca.clone(), issuer.signer.clone()].concat(),
+                ..good.clone()
+            },
+        ),
         ("id-data", data),
         (
             "the issuer's certificate comes along, first",
@@ -271,9 +294,12 @@ fn odd_objects_as_real_issuers_make_them_are_genuine() {
     ];
     for (name, plan) in &cases {
         let der = plan.build();
-        for (form, bytes) in
-            [("DER", der.clone()), ("BER", indefinite(&der)), ("padded", [der.clone(), vec![0; 7]].concat())]
-        {
+        for (form, bytes) in [
+            ("DER", der.clone()),
+            ("BER", indefinite(&der)),
+            ("padded", [der.clone(), vec![0; 7]].concat()),
+            ("wrapped twice", element(0x77, &der)),
+        ] {
             let report = judge(&bytes, &trust);
             assert_eq!(report.verdict, Verdict::Genuine, "{name} in {form}: {:?}", report.reasons);
         }
@@ -317,7 +343,7 @@ fn objects_wrong_in_one_way_are_refused_for_that_reason() {
         ("no_signer", Plan { signers: 0, ..good.clone() }),
         ("signer_certificate_missing", Plan { certificates: Vec::new(), ..good.clone() }),
         ("signer_certificate_missing", Plan { signer_id: wrong_serial, ..good.clone() }),
-        ("digest_algorithm_mismatch", Plan { announced: Hash::Sha512, ..good.clone() }),
+        ("digest_algorithm_mismatch", Plan { announced: Some(Hash::Sha512), ..good.clone() }),
     ];
     for (code, plan) in &cases {
         expect(&plan.build(), &trust, Verdict::Refused, &[code]);

@@ -104,9 +104,11 @@ fn shown(report: &Report, groups: &BTreeMap<u8, Vec<u8>>, today: jiff::civil::Da
         Some(verdict) => (verdict.status, verdict.warnings),
         None => (FeatureStatus::InReview, Vec::new()),
     };
-    // Only what a trusted issuer signed is genuine, whatever the settings make of single signals.
+    // Only what a trusted issuer signed is genuine, whatever the settings make of single signals; and without its DG1
+    // nothing says whose document it is.
+    let named = report.dg_hashes.get(&1) == Some(&GroupStatus::Match);
     let status = match (report.verdict, status) {
-        (Verdict::Genuine, FeatureStatus::Approved) => "Approved",
+        (Verdict::Genuine, FeatureStatus::Approved) if named => "Approved",
         (Verdict::Refused, _) | (_, FeatureStatus::Declined) => "Declined",
         _ => "In Review",
     };
