@@ -6,7 +6,7 @@
 //! Layers stand input-first, each beginning with its tag (`con_4`, `affine_`,
 //! `fc_2`, …), so the tag sequence is the topology. Normalisation (minus mean,
 //! divided by 256) and the affine layers are folded into the convolutions: the
-//! net takes RGB 0..255, `[1, 3, 150, 150]`, and gives `[1, 128]`.
+//! net takes RGB 0..255, `[n, 3, 150, 150]`, and gives `[n, 128]`.
 
 use super::onnx::{Attribute, Graph};
 use super::{ConvertError, element_count, floats};
@@ -26,7 +26,7 @@ pub fn dlib_resnet(bytes: &[u8]) -> Result<Vec<u8>, ConvertError> {
     let mut reader = Reader { bytes, at: 0 };
     reader.seek_tag(&["input_rgb_image_sized"])?;
     let mut graph = Graph::default();
-    graph.input("chip", &[1, 3, SIDE, SIDE]);
+    graph.input("chip", &[0, 3, SIDE, SIDE]);
     let mut value = Value { name: "chip".to_owned(), channels: 3, side: SIDE };
     let mut first = true;
     // What a residual block began with, and the shortcut when it is pooled.
@@ -78,7 +78,7 @@ pub fn dlib_resnet(bytes: &[u8]) -> Result<Vec<u8>, ConvertError> {
                 let w = graph.floats(&[inputs, outputs], weights);
                 let flat = graph.node("Flatten", &[&value.name], vec![("axis", Attribute::Int(1))]);
                 graph.named("MatMul", &[&flat, &w], "embedding", Vec::new());
-                graph.output("embedding", &[1, outputs]);
+                graph.output("embedding", &[0, outputs]);
                 return Ok(graph.encode("dlib_face_recognition_resnet"));
             }
             _ => return Err(ConvertError::Malformed("layer order")),

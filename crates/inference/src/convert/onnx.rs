@@ -63,12 +63,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Declares a float input with its shape.
+    /// Declares a float input with its shape; a size of 0 stands for any number (a batch).
     pub fn input(&mut self, name: &str, shape: &[usize]) {
         self.inputs.push((name.to_owned(), shape.to_vec()));
     }
 
-    /// Declares a float output with its shape.
+    /// Declares a float output with its shape; a size of 0 stands for any number.
     pub fn output(&mut self, name: &str, shape: &[usize]) {
         self.outputs.push((name.to_owned(), shape.to_vec()));
     }
@@ -233,7 +233,10 @@ fn encode_value(name: &str, shape: &[usize]) -> Message {
     let mut dims = Message::default();
     for dim in shape {
         let mut d = Message::default();
-        d.int(1, *dim as i64);
+        match *dim {
+            0 => d.text(2, "batch"),
+            size => d.int(1, size as i64),
+        }
         dims.message(1, &d);
     }
     let mut tensor = Message::default();

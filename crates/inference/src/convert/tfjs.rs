@@ -393,8 +393,17 @@ impl<'a> Converter<'a> {
         if slope.values.len() != channels {
             return Err(ConvertError::Malformed("slope"));
         }
-        let slope = self.graph.floats(&[channels, 1, 1], slope.values);
-        Ok(Value { name: self.graph.node("PRelu", &[&x.name, &slope], Vec::new()), ..x })
+        // x·a + max(x, 0)·(1 - a), as convolutions of one pixel and one channel: ONNX Runtime has fast blocked
+        // kernels for those and none for PRelu (Face Mesh: 2.1 ms instead of 5.3).
+        let rest = slope.values.iter().map(|a| 1.0 - a).collect();
+        let scaled = |graph: &mut Graph, x: &str, factors: Vec<f32>| {
+            let bias = vec![0.0; channels];
+            graph.conv(x, [channels, 1, 1, 1], factors, bias, [1, 1], [0; 4], channels)
+        };
+        let positive = self.graph.node("Relu", &[&x.name], Vec::new());
+        let straight = scaled(&mut self.graph, &x.name, slope.values);
+        let bent = scaled(&mut self.graph, &positive, rest);
+        Ok(Value { name: self.graph.node("Add", &[&bent, &straight], Vec::new()), ..x })
     }
 
     fn simple(&mut self, n: &Operation, op: &'static str) -> Result<Value, ConvertError> {
