@@ -53,6 +53,8 @@ class ChipRelay(private val url: String, private val token: String, private val 
             found.timeout = 10_000
             chip = found
             lastAnswers = null
+            // Only with a chip in the field Android tells whether longer commands fit: say hello once more with it.
+            if (found.isExtendedLengthApduSupported) hello(found.maxTransceiveLength)
             send(JSONObject().put("type", "chip_found"))
         } catch (error: IOException) {
             chip = null
@@ -62,21 +64,32 @@ class ChipRelay(private val url: String, private val token: String, private val 
     private fun connect() {
         socket = http.newWebSocket(Request.Builder().url(url).build(), object : WebSocketListener() {
             override fun onOpen(webSocket: WebSocket, response: Response) = worker.execute {
-                // A phone that speaks extended length tells how much fits; otherwise short commands only.
-                val hello = JSONObject().put("type", "hello").put("version", 1)
-                    .put("token", token).put("platform", "android")
-                chip?.let {
-                    if (it.isExtendedLengthApduSupported) hello.put("max_command_bytes", it.maxTransceiveLength)
-                }
-                send(hello)
+                hello(chip?.takeIf { it.isExtendedLengthApduSupported }?.maxTransceiveLength)
             }
 
             override fun onMessage(webSocket: WebSocket, text: String) = worker.execute { take(JSONObject(text)) }
 
-            override fun onFailure(webSocket: WebSocket, t: Throwable, response: Response?) = worker.execute {
-                if (!over && reconnections++ < 5) connect() else if (!over) end("connection_lost")
+            override fun onClosing(webSocket: WebSocket, code: Int, reason: String) {
+                webSocket.close(1000, null)
             }
+
+            // A server that goes away closes without a word: the conversation may go on over a new connection.
+            override fun onClosed(webSocket: WebSocket, code: Int, reason: String) = worker.execute { again() }
+
+            override fun onFailure(webSocket: WebSocket, t: Throwable, response: Response?) = worker.execute { again() }
         })
+    }
+
+    private fun again() {
+        if (over) return
+        if (reconnections++ < 5) connect() else end("connection_lost")
+    }
+
+    /// First on every connection; [maxCommandBytes] absent means that only short commands work.
+    private fun hello(maxCommandBytes: Int?) {
+        val hello = JSONObject().put("type", "hello").put("version", 1).put("token", token).put("platform", "android")
+        maxCommandBytes?.let { hello.put("max_command_bytes", it) }
+        send(hello)
     }
 
     private fun take(message: JSONObject) {
