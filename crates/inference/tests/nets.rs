@@ -8,16 +8,15 @@ fn open(runtime: Option<Runtime>) -> Result<Models, inference::OpenError> {
 }
 
 /// The inputs that nets of the manifest take, by name.
-fn inputs() -> [(&'static str, &'static [usize]); 8] {
+fn inputs() -> [(&'static str, &'static [usize]); 7] {
     [
         ("mrz-lines", &[1, 1, 32, 512]),
         ("ppocr-v6-det", &[1, 3, 160, 224]),
         ("ppocr-v6-rec", &[1, 3, 48, 160]),
         ("ppocr-cls", &[1, 3, 48, 192]),
-        ("dlib-face-embedder", &[1, 3, 150, 150]),
+        ("dlib-face-embedder", &[3, 3, 150, 150]),
         ("blazeface", &[1, 3, 256, 256]),
         ("facemesh", &[1, 3, 192, 192]),
-        ("iris", &[1, 3, 64, 64]),
     ]
 }
 
