@@ -165,7 +165,7 @@ pub fn install(
         let mut parts = take_parts(package, &archive, &entries)?;
         for entry in entries {
             let parts: Vec<Vec<u8>> =
-                entry.parts.iter().filter_map(|part| parts.get(&part.path).cloned()).collect();
+                entry.parts.iter().filter_map(|part| parts.get(&part.sha256).cloned()).collect();
             let bytes = build(entry, parts, progress)?;
             if let Some(expected) = &entry.sha256 {
                 compare(&entry.name, &bytes, expected)?;
@@ -328,7 +328,7 @@ fn archive_in(folder: &Path) -> Result<Option<PathBuf>, InstallError> {
     Ok(None)
 }
 
-/// Reads the wanted files out of an archive and compares their hashes.
+/// Reads the wanted files out of an archive and compares their hashes, by which they are then known.
 fn take_parts(
     package: &Package,
     archive: &Path,
@@ -345,7 +345,7 @@ fn take_parts(
         let mut zip = zip::ZipArchive::new(file).map_err(|error| broken(error.into()))?;
         for part in &wanted {
             let Ok(member) = zip.by_name(&part.path) else { continue };
-            found.insert(part.path.clone(), read_part(member, part)?);
+            found.insert(part.sha256.clone(), read_part(member, part)?);
         }
     } else {
         let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(std::io::BufReader::new(file)));
@@ -357,7 +357,7 @@ fn take_parts(
             let matches =
                 |part: &&&Part| part.path == path || package.client == Client::PipSdist && part.path == inner;
             if let Some(part) = wanted.iter().find(matches) {
-                found.insert(part.path.clone(), read_part(member, part)?);
+                found.insert(part.sha256.clone(), read_part(member, part)?);
             }
             if found.len() == wanted.len() {
                 break;
@@ -366,17 +366,22 @@ fn take_parts(
     }
     for part in &wanted {
         let bytes = found
-            .get(&part.path)
+            .get(&part.sha256)
             .ok_or_else(|| InstallError::NoPart { package: package.name.clone(), path: part.path.clone() })?;
         compare(&part.path, bytes, &part.sha256)?;
     }
     Ok(found)
 }
 
-/// Reads one file of an archive, never more than it should have and one byte.
-fn read_part(member: impl Read, part: &Part) -> Result<Vec<u8>, InstallError> {
+/// Reads one file of an archive, never more than it should have and one byte; or as much as is wanted of a larger one.
+fn read_part(mut member: impl Read, part: &Part) -> Result<Vec<u8>, InstallError> {
     let mut bytes = Vec::new();
-    member.take(part.bytes + 1).read_to_end(&mut bytes)?;
+    if part.offset > 0 {
+        std::io::copy(&mut (&mut member).take(part.offset), &mut std::io::sink())?;
+        member.take(part.bytes).read_to_end(&mut bytes)?;
+    } else {
+        member.take(part.bytes + 1).read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
 }
 

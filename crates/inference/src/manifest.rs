@@ -90,6 +90,14 @@ pub struct Part {
     pub sha256: String,
     /// Its size in bytes.
     pub bytes: u64,
+    /// Where it begins inside that file, when it is embedded in a larger one; 0: it is the file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// One net, library or asset.
