@@ -29,6 +29,9 @@ pub enum Error {
         /// The tag that stands here; 0 at the end of data.
         found: u32,
     },
+    /// A whole file of none of the kinds that are known.
+    #[error("not a file of a travel document chip, a certificate or a signed object")]
+    Unknown,
     /// The value does not have the form of its type.
     #[error("value is malformed")]
     Value,

@@ -21,6 +21,8 @@ fn the_samples_of_both_standards_give_their_image() {
         assert!(faces[0].bytes == read(image), "{file}");
         let wanted = if file.starts_with("ISO") { RecordFormat::Iso19794 } else { RecordFormat::Iso39794 };
         assert_eq!(faces[0].record, wanted);
+        let shown = emrtd::lds::describe(&read(file)).expect("is shown");
+        assert_eq!(shown["faces"][0]["size_bytes"], read(image).len(), "{file}");
     }
     for file in ["ICAO_39794_5_AP_MandFields_InvalidImage.dat", "ISO19794_Test2_Data_InvalidImage.bin"] {
         if let Ok(faces) = parse(&read(file)) {

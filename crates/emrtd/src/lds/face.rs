@@ -8,8 +8,6 @@ use crate::ber::{Error, Reader, Tlv, first};
 
 /// Most images a record may hold; documents have one.
 const MAX_IMAGES: usize = 16;
-/// Largest side of an image that is decoded, in pixels.
-const MAX_SIDE: u32 = 8192;
 
 /// The biometric format a face came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -73,8 +71,8 @@ pub enum DecodeError {
     /// Another coding.
     #[error("not a JPEG 2000 image")]
     OtherFormat,
-    /// Larger than a document's face ever is.
-    #[error("image is too large")]
+    /// Larger, or cut into more pieces, than a document's face ever is; or its headers are broken.
+    #[error("image is broken or larger than a portrait")]
     TooLarge,
     /// The decoder gave up.
     #[error("image cannot be decoded")]
@@ -101,14 +99,15 @@ impl FaceImage {
         if self.format != ImageFormat::Jpeg2000 {
             return Err(DecodeError::OtherFormat);
         }
-        let (width, height) = self.size.ok_or(DecodeError::Broken)?;
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-            return Err(DecodeError::TooLarge);
-        }
+        let bearable = super::jpeg2000::bearable(&self.bytes).ok_or(DecodeError::TooLarge)?;
         // The decoder is not ours: should it panic on hostile input, the image is broken, not the server.
         let decoded = std::panic::catch_unwind(|| {
             let settings = hayro_jpeg2000::DecodeSettings { strict: false, ..Default::default() };
             let image = hayro_jpeg2000::Image::new(&self.bytes, &settings).ok()?;
+            // what the decoder is about to do is what was found to be bearable
+            if (image.width(), image.height()) != bearable {
+                return None;
+            }
             let mut context = hayro_jpeg2000::DecoderContext::default();
             let decoded = image.decode(&mut context).ok()?.data_u8();
             Some((decoded, image.width(), image.height()))

@@ -5,6 +5,8 @@
 pub mod details;
 pub mod dg1;
 pub mod face;
+#[cfg(feature = "jpeg2000")]
+mod jpeg2000;
 pub mod security_infos;
 pub mod sod;
 
@@ -27,10 +29,11 @@ pub mod file_id {
 /// Shows any file of a chip as JSON: `file` says what it is, the rest is its content. Images are described, not
 /// included.
 pub fn describe(bytes: &[u8]) -> Result<Value, Error> {
-    let (normal, _) = crate::ber::normalise(bytes).unwrap_or_else(|_| (bytes.to_vec(), bytes.len()));
-    if normal.starts_with(b"FAC\0") {
-        return Ok(json!({"file": "face record", "faces": faces(&normal)?}));
+    // no element, but bytes of its own kind
+    if bytes.starts_with(b"FAC\0") {
+        return Ok(json!({"file": "face record", "faces": faces(bytes)?}));
     }
+    let (normal, _) = crate::ber::normalise(bytes).unwrap_or_else(|_| (bytes.to_vec(), bytes.len()));
     let outer = first(&normal)?;
     let group = u8::try_from(outer.tag).ok().and_then(details::group_of_tag);
     let list = |name: &str| -> Result<Value, Error> {
@@ -70,7 +73,7 @@ pub fn describe(bytes: &[u8]) -> Result<Value, Error> {
             Ok(json!({"file": "DG15", "public_key": key.describe()}))
         }
         (_, Some(number)) => Ok(json!({"file": format!("DG{number}"), "size_bytes": outer.content.len()})),
-        (found, None) => Err(Error::Unexpected { expected: 0, found }),
+        (_, None) => Err(Error::Unknown),
     }
 }
 
