@@ -60,13 +60,20 @@ impl Age {
     /// Whether the person is at least `threshold` years old, with `buffer` years of doubt to both
     /// sides ("Challenge 25": threshold 18, buffer 7). What is not a number is uncertain.
     pub fn at_least(&self, threshold: f64, buffer: f64) -> Answer {
+        Answer::of(self.years, threshold, buffer)
+    }
+}
+
+impl Answer {
+    /// The same for an estimate in years.
+    pub fn of(years: f64, threshold: f64, buffer: f64) -> Self {
         let buffer = buffer.max(0.0);
-        if self.years >= threshold + buffer {
-            Answer::Over
-        } else if self.years < threshold - buffer {
-            Answer::Under
+        if years >= threshold + buffer {
+            Self::Over
+        } else if years < threshold - buffer {
+            Self::Under
         } else {
-            Answer::Uncertain
+            Self::Uncertain
         }
     }
 }

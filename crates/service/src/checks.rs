@@ -202,8 +202,12 @@ pub fn examine(engines: &Engines, submission: &Submission) -> Examined {
         }
         out.template = faces::template(engines, &selfie);
         if definition.has(Feature::FaceMatch) {
-            let (finding, block) =
-                faces::compare(engines, portrait.as_ref(), submission.portrait.as_deref(), &selfie);
+            let given = submission.portrait.as_deref();
+            let (finding, block) = if definition.recognises_returning() {
+                faces::recognise(engines, given, &selfie)
+            } else {
+                faces::compare(engines, portrait.as_ref(), given, &selfie)
+            };
             out.add(finding, block);
         }
         if definition.has(Feature::AgeEstimation) {

@@ -217,7 +217,7 @@ impl Service {
                 match template {
                     Some(template) => drop(gallery.entries.insert(row.id.0.as_u128(), &template)),
                     None => {
-                        tracing::warn!(entry.id = %row.id, "a listed face was enrolled with another embedder and is not compared");
+                        tracing::warn!(entry.id = %row.id, "a listed face was enrolled with another embedder or recipe and is not compared");
                     }
                 }
             }
@@ -229,7 +229,8 @@ impl Service {
         Ok(())
     }
 
-    /// Builds the indexes of every application that searches, so that the first search does not wait for them.
+    /// Embeds again what another recipe enrolled, and builds the indexes of every application that searches, so that
+    /// the first search does not wait for them.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -238,6 +239,7 @@ impl Service {
         let applications = self.store.read(|tx| tx.applications()).await?;
         for application in applications {
             if Settings::of(&application).face_search.is_some() {
+                self.renew_faces(application.id).await?;
                 let gallery = self.gallery(application.id, engine.model(), dimension_of(&engine));
                 self.catch_up(application.id, engine.model(), &gallery).await?;
             }

@@ -248,12 +248,24 @@ impl Service {
                     }
                 }
                 let sandbox = is_sandbox(tx, application)?;
+                let returns = definition.as_ref().is_some_and(workflow::Definition::recognises_returning);
+                let kept = if returns && details.portrait.is_none() {
+                    crate::returning::kept_portrait(tx, application, &session)?
+                } else {
+                    None
+                };
                 Ok::<_, store::Error>(definition.map(|definition| {
-                    (definition, details, objects, tx.now(), sandbox, state.active.outcome)
+                    (definition, details, objects, kept, tx.now(), sandbox, state.active.outcome)
                 }))
             })
             .await?;
-        let Some((definition, details, objects, now, sandbox, challenge)) = found else { return Ok(None) };
+        let Some((definition, details, objects, kept, now, sandbox, challenge)) = found else {
+            return Ok(None);
+        };
+        let portrait = match kept {
+            Some(object) => self.store.get_blob(&object).await?,
+            None => details.portrait_bytes(),
+        };
         let mut pictures = std::collections::BTreeMap::new();
         for (kind, object) in objects {
             let bytes = self.store.get_blob(&object).await?.ok_or(store::Error::Seal)?;
@@ -267,7 +279,7 @@ impl Service {
                 back: pictures.remove("back"),
                 selfie: pictures.remove("selfie"),
                 challenge,
-                portrait: details.portrait_bytes(),
+                portrait,
                 expected: details.expected_details,
                 today: crate::date_of(now),
                 passwords: [None, None],

@@ -4,6 +4,7 @@
 //! that lists, decisions, erasure and retention treat it like any other.
 
 use evidence::catalogue::Action;
+use face::age::Answer as AtLeast;
 use serde_json::{Value, json};
 use store::{Pii, Session, SessionId};
 use uuid::Uuid;
@@ -94,6 +95,10 @@ pub struct AgeEstimation {
     pub liveness_decline_threshold: f64,
     /// An estimated age below this declines.
     pub minimum_age: u8,
+    /// Years of doubt to both sides of it, within which a person decides ("Challenge 25" is 7).
+    pub buffer: u8,
+    /// Whether only the answer is given and kept: no picture, no age, no template.
+    pub outcome_only: bool,
     /// Whether turned pictures are tried.
     pub rotate: bool,
     /// The rest.
@@ -477,7 +482,7 @@ impl Service {
             Err(error) => return Err(StandaloneError::Failed(Box::new(error))),
         }
         let common = input.common.clone();
-        let pictures = vec![("selfie", input.user.clone())];
+        let pictures = if input.outcome_only { Vec::new() } else { vec![("selfie", input.user.clone())] };
         let (block, status, template) = self
             .pool
             .run(move || {
@@ -491,7 +496,13 @@ impl Service {
                     ..NodeConfig::default()
                 };
                 let (_, live_verdicts) = judged(&one_node(Feature::Liveness, live_config), &live, json!({}));
-                let age_config = NodeConfig { minimum_age: Some(input.minimum_age), ..NodeConfig::default() };
+                let (minimum, doubt) = (f64::from(input.minimum_age), f64::from(input.buffer));
+                let outcome = aged.age.map(|years| AtLeast::of(years, minimum, doubt));
+                let uncertain = outcome == Some(AtLeast::Uncertain);
+                let age_config = NodeConfig {
+                    minimum_age: (!uncertain).then_some(input.minimum_age),
+                    ..NodeConfig::default()
+                };
                 let (_, age_verdicts) =
                     judged(&one_node(Feature::AgeEstimation, age_config), &aged, json!({}));
                 let warnings: Vec<_> =
@@ -499,15 +510,30 @@ impl Service {
                 let approved = [&age_verdicts, &live_verdicts]
                     .iter()
                     .all(|verdicts| verdicts.iter().all(|verdict| verdict.status == FeatureStatus::Approved));
-                let status = if approved { "Approved" } else { "Declined" };
+                let status = match approved {
+                    false => "Declined",
+                    // Too close to tell: whoever asked decides, by a document.
+                    true if uncertain => "In Review",
+                    true => "Approved",
+                };
                 block["score"] = live_block["score"].clone();
                 block["status"] = json!(status);
+                block["outcome"] = json!(outcome);
                 block["warnings"] = json!(warnings);
                 block["thresholds"] = json!({
                     "minimum_age": input.minimum_age,
+                    "buffer": input.buffer,
                     "liveness_decline": input.liveness_decline_threshold,
                 });
-                Ok::<_, StandaloneError>((block, status, checks::template(&engines, &look)))
+                let template = checks::template(&engines, &look).filter(|_| !input.outcome_only);
+                if input.outcome_only {
+                    for personal in
+                        ["age_estimation", "age_interval", "user_image", "face_quality", "face_luminance"]
+                    {
+                        block[personal] = Value::Null;
+                    }
+                }
+                Ok::<_, StandaloneError>((block, status, template))
             })
             .await??;
         let kept = Kept {

@@ -51,11 +51,13 @@ impl Feature {
         }
     }
 
-    /// The feature that must stand before this one, because it supplies its input.
-    fn needs(self) -> Option<Self> {
+    /// One of these must stand before this one, because it supplies its input. A face that is matched without a
+    /// document is a returning person's: it is compared with the portrait kept of them.
+    fn needs(self) -> &'static [Self] {
         match self {
-            Self::FaceMatch | Self::Nfc | Self::Aml => Some(Self::Ocr),
-            Self::Ocr | Self::Liveness | Self::AgeEstimation => None,
+            Self::FaceMatch => &[Self::Ocr, Self::Liveness],
+            Self::Nfc | Self::Aml => &[Self::Ocr],
+            Self::Ocr | Self::Liveness | Self::AgeEstimation => &[],
         }
     }
 
@@ -154,7 +156,7 @@ pub enum InvalidDefinition {
         /// The feature.
         feature: &'static str,
         /// What must stand before it.
-        needs: &'static str,
+        needs: String,
     },
     /// The same feature or node id twice.
     #[error("Feature '{0}' appears more than once.")]
@@ -203,6 +205,11 @@ impl Definition {
         self.node(feature).is_some()
     }
 
+    /// Whether a returning person is recognised by their kept portrait, without a document.
+    pub fn recognises_returning(&self) -> bool {
+        self.has(Feature::FaceMatch) && !self.has(Feature::Ocr)
+    }
+
     /// The active challenge that the workflow asks for, if any.
     pub fn active_liveness(&self) -> Option<LivenessMethod> {
         let method = self.node(Feature::Liveness)?.config.face_liveness_method?;
@@ -227,10 +234,16 @@ impl Definition {
             if before.iter().any(|other| other.feature == node.feature || other.id == node.id) {
                 return Err(InvalidDefinition::Twice(node.feature.name().to_owned()));
             }
-            if let Some(needs) = node.feature.needs()
-                && !before.iter().any(|other| other.feature == needs)
-            {
-                return Err(InvalidDefinition::Order { feature: node.feature.name(), needs: needs.name() });
+            let needs = node.feature.needs();
+            let stands = |feature: &Feature| before.iter().any(|other| other.feature == *feature);
+            // A document, where there is one, comes first.
+            let late = needs.contains(&Feature::Ocr) && self.has(Feature::Ocr) && !stands(&Feature::Ocr);
+            if !needs.is_empty() && (late || !needs.iter().any(stands)) {
+                let needs = if late { &[Feature::Ocr] } else { needs };
+                return Err(InvalidDefinition::Order {
+                    feature: node.feature.name(),
+                    needs: needs.iter().map(|feature| feature.name()).collect::<Vec<_>>().join(", "),
+                });
             }
             if node.config.face_liveness_max_attempts.is_some_and(|attempts| !(1..=10).contains(&attempts)) {
                 return Err(InvalidDefinition::Range {
@@ -275,6 +288,18 @@ mod tests {
     fn face_match_before_the_document_is_refused() {
         let error = Definition::of(&[Feature::FaceMatch, Feature::Ocr]).validate().unwrap_err();
         assert_eq!(error.to_string(), "Feature 'FACE_MATCH' must appear after one of: OCR.");
+    }
+
+    #[test]
+    fn a_returning_person_is_matched_without_a_document_but_after_liveness() {
+        let returning = Definition::of(&[Feature::Liveness, Feature::FaceMatch]);
+        assert_eq!(returning.validate(), Ok(()));
+        assert!(returning.recognises_returning());
+        assert!(!Definition::of(&[Feature::Ocr, Feature::FaceMatch]).recognises_returning());
+        let alone = Definition::of(&[Feature::FaceMatch]).validate().unwrap_err();
+        assert_eq!(alone.to_string(), "Feature 'FACE_MATCH' must appear after one of: OCR, LIVENESS.");
+        let late = Definition::of(&[Feature::Liveness, Feature::FaceMatch, Feature::Ocr]).validate();
+        assert_eq!(late.unwrap_err().to_string(), "Feature 'FACE_MATCH' must appear after one of: OCR.");
     }
 
     #[test]

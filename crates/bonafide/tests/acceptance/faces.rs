@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     active::{models, people},
+    flow::decided,
     server::{Answer, BONAFIDE, Server, agent, create_key, form, grey_jpeg, send},
 };
 
@@ -118,6 +119,14 @@ fn a_face_is_searched_only_with_a_purpose_found_at_once_and_never_after_it_is_er
     server.kill_and_restart();
     assert_eq!(search(&server, &pictures[2], &[unsaved])["face_search"]["status"], "Declined");
     assert_eq!(search(&server, &pictures[0], &[unsaved])["face_search"]["total_matches"], 1);
+    // What an older recipe enrolled is embedded again from its picture in the background of a start.
+    let file = data.path().join("bonafide.db");
+    let sqlite = rusqlite::Connection::open(&file).unwrap();
+    assert_eq!(sqlite.execute("UPDATE face_templates SET model = 'older/1'", ()).unwrap(), 1);
+    server.kill_and_restart();
+    let found =
+        |server: &Server| search(server, &pictures[0], &[unsaved])["face_search"]["total_matches"] == 1;
+    assert!((0..100).any(|_| found(&server)), "the older template was made anew");
     let entry = entry.json()["entry_id"].as_str().unwrap().to_owned();
     assert_eq!(delete(&server, &k, &format!("/v3/lists/{list}/entries/{entry}/")), 204);
     assert_eq!(search(&server, &pictures[2], &[unsaved])["face_search"]["total_matches"], 0);
@@ -205,4 +214,60 @@ fn a_portrait_that_nothing_would_compare_or_that_is_no_picture_is_refused() {
     assert!(start(&key.workflow, &text).json()["portrait_image"].is_array());
     let only = server.post_json("/v3/workflows/", &key.text, &json!({ "features": ["OCR"] })).json();
     assert_eq!(start(only["uuid"].as_str().unwrap(), &picture).status, 400);
+}
+
+#[test]
+fn a_returning_person_is_recognised_by_the_portrait_kept_of_them_and_nobody_else_is() {
+    let (Some((folder, _)), Some(people)) = (models(), people(2)) else { return };
+    let pictures: Vec<Vec<u8>> =
+        people.iter().map(|p| imaging::encode_jpeg(&imaging::fit_within(p, 700), 92)).collect();
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start_with(data.path(), &[("BONAFIDE_MODELS", folder.to_str().unwrap())]);
+    let plain = "application/x-www-form-urlencoded";
+    let walk = |workflow: &str, person: &str, selfie: &[u8], document: bool| -> (String, Value) {
+        let body = json!({ "workflow_id": workflow, "vendor_data": person });
+        let session = server.post_json("/v3/session/", &key.text, &body).json();
+        let link = session["url"].as_str().unwrap();
+        let id = session["session_id"].as_str().unwrap().to_owned();
+        let sent = |path: &str, kind: &str, body: &[u8]| {
+            let answer = server.post(&format!("{link}/{path}"), "", kind, body);
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        };
+        sent("consent", plain, b"agree=true");
+        if document {
+            let (kind, body) = form(&[("image", "front.jpg", &grey_jpeg(120))], &[]);
+            sent("capture/front", &kind, &body);
+            sent("skip-back", plain, b"");
+        }
+        let (kind, body) = form(&[("image", "me.jpg", selfie)], &[]);
+        sent("capture/selfie", &kind, &body);
+        sent("submit", plain, b"");
+        let decision = decided(&server, &id, &key.text);
+        (id, decision)
+    };
+    let features = json!({ "features": ["LIVENESS", "FACE_MATCH"] });
+    let made = server.post_json("/v3/workflows/", &key.text, &features).json();
+    assert_eq!(made["workflow_type"], "biometric_authentication");
+    let returning = made["uuid"].as_str().unwrap();
+    let matched = |decision: &Value| decision["face_matches"][0].clone();
+
+    // Nobody is kept yet: there is nothing to compare with, and that never ends approved.
+    let (_, unknown) = walk(returning, "anna", &pictures[0], false);
+    assert_eq!(matched(&unknown)["warnings"][0]["risk"], "NO_REFERENCE_IMAGE", "{unknown}");
+    assert_ne!(unknown["status"], "Approved");
+    // A session with a document that a reviewer approved keeps one.
+    let (first, _) = walk(&key.workflow, "anna", &pictures[0], true);
+    let approve = json!({ "new_status": "Approved", "comment": "seen in person" });
+    let path = server.url(&format!("/v3/session/{first}/update-status/"));
+    let request =
+        agent().patch(path).header("x-api-key", &key.text).header("content-type", "application/json");
+    let approved = send(request.send(approve.to_string().as_bytes()));
+    assert_eq!(approved.status, 200, "{}", approved.text);
+    let (_, same) = walk(returning, "anna", &pictures[0], false);
+    assert!(matched(&same)["score"].as_f64().unwrap() > 99.0, "{same}");
+    let (_, other) = walk(returning, "anna", &pictures[1], false);
+    assert_eq!(matched(&other)["status"], "Declined", "{other}");
+    let (_, stranger) = walk(returning, "ben", &pictures[0], false);
+    assert_eq!(matched(&stranger)["warnings"][0]["risk"], "NO_REFERENCE_IMAGE", "{stranger}");
 }

@@ -26,7 +26,7 @@ fn shown(workflow: &Stored, app: &App) -> Value {
         "uuid": workflow.id,
         "workflow_id": workflow.id,
         "workflow_label": workflow.label,
-        "workflow_type": "kyc",
+        "workflow_type": if workflow.definition.recognises_returning() { "biometric_authentication" } else { "kyc" },
         "is_default": workflow.is_default,
         "is_archived": false,
         "is_white_label_enabled": false,

@@ -251,6 +251,23 @@ pub(crate) fn compare(
     (finding, block)
 }
 
+/// Compares the selfie of a returning person with the portrait kept of them, or given by the owner.
+pub(crate) fn recognise(
+    engines: &Engines,
+    kept: Option<&[u8]>,
+    selfie: &Result<Look, String>,
+) -> (Finding, Value) {
+    let failed = |reason: &str| (Finding::failed(Feature::FaceMatch, reason), json!({ "score": null }));
+    let user = match selfie {
+        Ok(look) => look,
+        Err(reason) => return failed(reason),
+    };
+    match kept.map(|kept| look(engines, Some(kept))).transpose() {
+        Ok(reference) => compare_looks(engines, user, reference.as_ref()),
+        Err(reason) => failed(&reason),
+    }
+}
+
 fn compare_portrait(
     engines: &Engines,
     portrait: Option<&RgbImage>,

@@ -12,6 +12,7 @@ statements! {
     PAGE = "SELECT f.id, f.session_id, f.subject_id, f.sealed_template, f.created_at, k.version, k.wrapped FROM face_templates AS f \
         JOIN subject_keys AS k ON k.application_id = f.application_id AND k.subject_id = f.subject_id \
         WHERE f.application_id = $1 AND f.model = $2 AND f.id > $3 ORDER BY f.id LIMIT $4";
+    OF_OTHERS = "SELECT id, session_id FROM face_templates WHERE application_id = $1 AND model <> $2 AND id > $3 ORDER BY id LIMIT $4";
     SESSION_OF = "SELECT session_id, subject_id FROM face_templates WHERE application_id = $1 AND id = $2";
     DELETE_ALL = "DELETE FROM face_templates WHERE application_id = $1";
     DELETE_OF_SUBJECT = "DELETE FROM face_templates WHERE application_id = $1 AND subject_id = $2";
@@ -84,6 +85,22 @@ impl Faces<'_, '_> {
             templates.push(Template { id, session, subject, embedding: Pii(embedding), created_at });
         }
         Ok(templates)
+    }
+
+    /// Templates of any other model, with the session they came from, in the order of their ids, after `after`.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::query`].
+    pub fn of_other_models(
+        &mut self,
+        model: &str,
+        after: Option<TemplateId>,
+        limit: i64,
+    ) -> Result<Vec<(TemplateId, Option<SessionId>)>> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.tx.query(OF_OTHERS, params![self.application, model, after, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
     }
 
     /// The session and person of an enrolled face; `None` once it is erased.

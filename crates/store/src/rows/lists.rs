@@ -24,6 +24,7 @@ statements! {
     FACE = "SELECT e.id, e.list_id, l.list_type, e.subject_id, e.sealed_value FROM list_entries AS e \
         JOIN lists AS l ON l.application_id = e.application_id AND l.id = e.list_id \
         WHERE e.application_id = $1 AND l.entry_type = 'face' AND e.id = $2";
+    REWRITE_ENTRY = "UPDATE list_entries SET sealed_value = $4 WHERE application_id = $1 AND list_id = $2 AND id = $3";
     DELETE_ENTRY = "DELETE FROM list_entries WHERE application_id = $1 AND list_id = $2 AND id = $3";
 }
 
@@ -234,6 +235,27 @@ impl Lists<'_, '_> {
             entries.push(Entry { id, subject, value, created_at });
         }
         Ok(entries)
+    }
+
+    /// Writes another value into an entry of a list of faces; `false` when it is gone.
+    ///
+    /// # Errors
+    /// As [`crate::Tx::execute`].
+    pub fn rewrite(&mut self, entry: &ListedFace, value: &serde_json::Value) -> Result<bool> {
+        let plain = serde_json::to_vec(value).map_err(crate::Error::Json)?;
+        let sealed = match entry.subject {
+            Some(subject) => self.tx.subject_key(self.application, subject)?.seal(
+                self.tx.random(),
+                entry.id,
+                "value",
+                &plain,
+            )?,
+            None => {
+                let by = self.tx.application_key(self.application)?;
+                by.seal(self.tx.random(), entry.id, "value", &plain)?
+            }
+        };
+        Ok(self.tx.execute(REWRITE_ENTRY, params![self.application, entry.list, entry.id, sealed])? == 1)
     }
 
     /// Removes an entry; `false` when there is none.

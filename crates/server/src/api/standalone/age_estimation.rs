@@ -35,6 +35,13 @@ pub(crate) struct Body {
     /// An estimated age below this declines, in years.
     #[schema(default = 18)]
     age_estimation_decline_threshold: Option<i32>,
+    /// Years of doubt to both sides of it: within them the status is `In Review` and the outcome `uncertain`; ask for a
+    /// document ("Challenge 25": threshold 18, buffer 7).
+    #[schema(default = 0)]
+    age_estimation_buffer: Option<i32>,
+    /// Whether only the outcome is given and kept: neither picture nor age, nor a template of the face.
+    #[schema(default = false)]
+    outcome_only: Option<bool>,
     /// Whether turned pictures are tried in all four directions; without it a face lying on its side is none.
     #[schema(default = false)]
     rotate_image: Option<bool>,
@@ -76,6 +83,11 @@ pub(crate) async fn handler(
             .integer("age_estimation_decline_threshold", 0, 100)
             .and_then(|age| u8::try_from(age).ok())
             .unwrap_or(18),
+        buffer: fields
+            .integer("age_estimation_buffer", 0, 30)
+            .and_then(|years| u8::try_from(years).ok())
+            .unwrap_or(0),
+        outcome_only: fields.boolean("outcome_only").unwrap_or(false),
         rotate: fields.boolean("rotate_image").unwrap_or(false),
         common: super::common(fields),
     };
