@@ -2,7 +2,8 @@
 
 Reads: the two MiniFASNet state dicts (Apache-2.0, installed by the operator;
        they teach, they are never copied) and a folder of licence-clean faces.
-Writes: student.pt (weights + log) in --out. No student has qualified yet (docs/faces.md), so nothing exports it.
+Writes: student.pt (weights + log) in --out, which evaluate.py judges and export.py writes as ONNX. No student has
+        qualified yet (docs/faces.md).
 
 Every training picture is a crop of a licence-clean face (CC-BY London set, CC0
 lisa) put through a very wide camera / print / screen simulation. The target is
@@ -291,13 +292,13 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("--faces", required=True); a.add_argument("--teachers", nargs=2, required=True)
     a.add_argument("--out", required=True); a.add_argument("--minutes", type=float, default=40)
-    a.add_argument("--generators", type=int, default=1); a.add_argument("--seed", type=int, default=1)
+    a.add_argument("--generators", type=int, default=1); a.add_argument("--block", type=int, default=256, help="pictures a block; 32 for a smoke test"); a.add_argument("--seed", type=int, default=1)
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True); torch.manual_seed(a.seed); torch.set_num_threads(1)
     ctx = mp.get_context("fork"); q = ctx.Queue(6)
-    workers = [ctx.Process(target=generator, args=(a.seed * 100 + i, a.faces, a.teachers, q, 256), daemon=True) for i in range(a.generators)]
+    workers = [ctx.Process(target=generator, args=(a.seed * 100 + i, a.faces, a.teachers, q, a.block), daemon=True) for i in range(a.generators)]
     for w in workers: w.start()
-    hold = torch.from_numpy(batch(np.random.default_rng(99), load_sources(a.faces, True), 1024))
+    hold = torch.from_numpy(batch(np.random.default_rng(99), load_sources(a.faces, True), 4 * a.block))
     nets = [MiniFasNet(t) for t in a.teachers]
     with torch.inference_mode(): hold_t = [torch.cat([n(c.float())[0] for c in hold.split(256)]) for n in nets]
     hold_p = sum(F.softmax(t, 1)[:, 1] for t in hold_t) / 2
@@ -320,7 +321,7 @@ def main():
         for _ in range(8):
             xs, ts = [], []
             for b in rng.integers(len(bank), size=4):  # 4 blocks x 24 pictures
-                k = rng.permutation(256)[:24]
+                k = rng.permutation(a.block)[:24]
                 xs.append(bank[b][0][k]); ts.append([[p[k] for p in t] for t in bank[b][1]])
             x = torch.from_numpy(np.concatenate(xs)).float().contiguous(memory_format=torch.channels_last)
             target = [[torch.from_numpy(np.concatenate([t[i][j] for t in ts])).float() for j in range(3)] for i in range(2)]

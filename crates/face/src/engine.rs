@@ -7,7 +7,7 @@ use inference::{LoadError, Models, Net, RunError};
 
 use crate::align::Jitter;
 use crate::detect::{self, Detection, Detector};
-use crate::embed::{Effort, EmbedderSpec, Template, embed, embed_frame};
+use crate::embed::{Effort, EmbedderSpec, RECIPE, Template, embed, embed_frames};
 use crate::mesh::{self, Mesh, Pose};
 use crate::quality::{self, Quality};
 use crate::score::Calibration;
@@ -156,7 +156,7 @@ impl Engine {
             None => ("dlib-face-embedder", EmbedderSpec::default()),
         };
         let version = models.entry(embedder_name).map_or("", |e| e.version.as_str());
-        let model = format!("{embedder_name}/{version}");
+        let model = format!("{embedder_name}/{version}+{RECIPE}");
         let calibration = match read_calibration(models, embedder_name, &model) {
             Err(FaceError::Slot { .. }) if !calibrated => Calibration::packaged(),
             other => other?,
@@ -191,10 +191,11 @@ impl Engine {
         jitter: Jitter,
         mirror: bool,
     ) -> Result<Option<Vec<f32>>, FaceError> {
-        Ok(embed_frame(&*self.embedder, &self.spec, image, &face.mesh, jitter, mirror)?)
+        let frames = embed_frames(&*self.embedder, &self.spec, image, &face.mesh, &[(jitter, mirror)])?;
+        Ok(frames.and_then(|frames| frames.into_iter().next()))
     }
 
-    /// Name and version of the embedder, as in [`Template::model`].
+    /// Name and version of the embedder and of the recipe, as in [`Template::model`].
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -233,13 +234,15 @@ impl Engine {
     }
 
     fn fit(&self, image: &RgbImage, detection: &Detection) -> Result<Option<Face>, FaceError> {
-        let Some(mut fitted) = mesh::fit(&*self.mesh, image, detection)? else { return Ok(None) };
+        let mut square = mesh::Square::around(detection);
+        let Some(mut fitted) = mesh::fit(&*self.mesh, image, square)? else { return Ok(None) };
         if fitted.presence < PRESENCE {
             return Ok(None);
         }
-        // The mesh is fitted again in its own frame, which the detector's box only approximates.
+        // The mesh is fitted again in its own frame where the detector's box was far from it.
         for _ in 0..self.refits {
-            fitted = mesh::refit(&*self.mesh, image, &fitted)?.unwrap_or(fitted);
+            let Some(better) = mesh::refit(&*self.mesh, image, &fitted, square)? else { break };
+            (fitted, square) = better;
         }
         let pose = fitted.pose();
         Ok(Some(Face {

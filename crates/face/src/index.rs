@@ -119,7 +119,7 @@ impl ExactIndex {
             .vectors
             .chunks_exact(self.dimension)
             .zip(&self.ids)
-            .map(|(v, &id)| Hit { id, cosine: dot(v, &template.vector) })
+            .map(|(v, &id)| Hit { id, cosine: dot(v, &template.vector).clamp(-1.0, 1.0) })
             .filter(|h| h.cosine >= cosine)
             .collect();
         rank(&mut hits, limit);
@@ -280,7 +280,7 @@ impl FaceIndex for ExactIndex {
         let mut hits: Vec<Hit> = heap
             .into_iter()
             .filter_map(|Candidate(_, place)| {
-                let cosine = dot(vector(place)?, &template.vector);
+                let cosine = dot(vector(place)?, &template.vector).clamp(-1.0, 1.0);
                 Some(Hit { id: *self.ids.get(place)?, cosine })
             })
             .filter(|h| h.cosine >= cosine)

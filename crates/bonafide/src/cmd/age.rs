@@ -46,12 +46,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let face = super::face::prominent(&engine, &image)?;
             Ok(face.map(|f| estimator.estimate(&image, &f)).transpose()?.flatten())
         });
-        let age = match estimated {
-            Ok(age) => age,
+        let (age, reason) = match estimated {
+            Ok(age) => (age, "no_face"),
             Err(error) => {
                 eprintln!("bonafide: {error:#}");
                 failed = true;
-                continue;
+                // Who reads the lines finds one for every file.
+                (None, "unreadable")
             }
         };
         let answer = age.as_ref().map(|a| a.at_least(*threshold, *buffer));
@@ -66,12 +67,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 line["high"] = serde_json::json!(age.as_ref().map(|a| a.high));
             }
             if age.is_none() {
-                line["reason"] = "no_face".into();
+                line["reason"] = reason.into();
             }
             super::print_json(&line)?;
         } else {
             let text = match (&age, outcome_only) {
-                (None, _) => "no face".to_owned(),
+                (None, _) => reason.replace('_', " "),
                 (Some(_), true) => format!("{}", serde_json::to_value(answer)?),
                 (Some(a), false) => format!("{:.0} years ({:.0} to {:.0})", a.years, a.low, a.high),
             };

@@ -48,7 +48,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Err(error) => {
                 eprintln!("bonafide: {error:#}");
                 failed = true;
-                continue;
+                // Who reads the lines finds one for every file.
+                Passive::NotEvaluated { reason: "unreadable" }
             }
         };
         let (method, reason) = match &passive {
