@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/lists/ofac/current                      the version in use
 //! DIR/lists/ofac/3f2a…/version.json           [`ListVersion`]
+//! DIR/lists/ofac/3f2a…/sequence               its number in the order of imports
 //! DIR/lists/ofac/3f2a…/entities.jsonl         one entity a line
 //! ```
 //! A version is written beside the last and becomes current by renaming one small
@@ -324,6 +325,8 @@ impl ListStore {
         }
         out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         fs_err::rename(place.join("entities.jsonl.new"), place.join("entities.jsonl"))?;
+        let last = self.kept(&version.list)?.first().map_or(0, |kept| kept.0);
+        replace(&place.join("sequence"), (last + 1).to_string().as_bytes())?;
         replace(&place.join("version.json"), &serde_json::to_vec_pretty(version)?)?;
         replace(&folder.join("current"), &version.sha256.as_bytes()[..16])?;
         Ok(diff(&old, entities).into_iter().map(|c| c.0).collect())
@@ -381,6 +384,22 @@ impl ListStore {
         Ok(serde_json::from_slice(&bytes)?)
     }
 
+    /// The versions of a list with their numbers, the last imported first. Two imports may fall in one second; a
+    /// version kept by an older program has no number and comes after those that have.
+    fn kept(&self, list: &str) -> Result<Vec<(u64, ListVersion)>, ListError> {
+        let folder = self.folder(list)?;
+        let mut versions: Vec<(u64, ListVersion)> = fs_err::read_dir(&folder)?
+            .flatten()
+            .filter_map(|entry| {
+                let version = self.version(list, &entry.file_name().to_string_lossy()).ok()?;
+                let sequence = fs_err::read_to_string(entry.path().join("sequence"));
+                Some((sequence.ok().and_then(|text| text.parse().ok()).unwrap_or(0), version))
+            })
+            .collect();
+        versions.sort_by_key(|(sequence, version)| std::cmp::Reverse((*sequence, version.imported_at)));
+        Ok(versions)
+    }
+
     /// The entities of the version in use.
     ///
     /// # Errors
@@ -415,17 +434,13 @@ impl ListStore {
         for list in self.names() {
             let current = self.current(&list)?;
             let folder = self.folder(&list)?;
-            let mut versions: Vec<ListVersion> = fs_err::read_dir(&folder)?
-                .flatten()
-                .filter_map(|e| self.version(&list, &e.file_name().to_string_lossy()).ok())
-                .collect();
-            versions.sort_by_key(|v| std::cmp::Reverse(v.imported_at));
+            let versions = self.kept(&list)?;
             let asked = fs_err::read_to_string(folder.join("checked")).ok().and_then(|t| t.parse().ok());
             let age_s = now.saturating_sub(current.imported_at.max(asked.unwrap_or(0)));
             out.push(ListStatus {
                 stale: age_s > self.stale_after_s,
                 age_s,
-                versions: versions.into_iter().map(|v| v.sha256[..16].to_owned()).collect(),
+                versions: versions.into_iter().map(|(_, v)| v.sha256[..16].to_owned()).collect(),
                 refused: fs_err::read_to_string(folder.join("refused")).ok(),
                 current,
             });

@@ -354,9 +354,7 @@ fn joined(
     for (i, three) in query.windows(3).enumerate().take(30) {
         for (j, c) in listed.iter().enumerate().take(32) {
             if let Some(agreement) = with_article(c, three, text) {
-                let parts: f32 = three.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
-                let base =
-                    joined_base(c, parts.min(weights.worth(c.view.role, c.information) * 1.5), agreement);
+                let base = base_of_one(three, c, weights, agreement);
                 options.push(option(
                     (i, 3),
                     (j, 1),
@@ -389,10 +387,7 @@ fn joined(
         }
         for (j, c) in listed.iter().enumerate().take(32) {
             if let Some(agreement) = joined_agreement(c, &pair[0], &pair[1], text) {
-                let parts = weights.worth(pair[0].view.role, pair[0].information)
-                    + weights.worth(pair[1].view.role, pair[1].information);
-                let base =
-                    joined_base(c, parts.min(weights.worth(c.view.role, c.information) * 1.5), agreement);
+                let base = base_of_one(pair, c, weights, agreement);
                 options.push(option(
                     (i, 2),
                     (j, 1),
@@ -402,6 +397,20 @@ fn joined(
                 ));
             }
         }
+    }
+}
+
+/// Information at stake where so many tokens of the query are one listed token.
+fn base_of_one(query: &[Weighed<'_>], one: &Weighed<'_>, weights: &Weights, agreement: Agreement) -> f32 {
+    let parts: f32 = query.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
+    joined_base(one, parts.min(weights.worth(one.view.role, one.information) * 1.5), agreement)
+}
+
+/// True where a listed token is these two or, with an article between them, three tokens of the query.
+pub(crate) fn is_written_apart(one: &Weighed<'_>, query: &[Weighed<'_>], text: &mut String) -> bool {
+    match query {
+        [a, b] => joined_agreement(one, a, b, text).is_some(),
+        three => three.len() == 3 && with_article(one, three, text).is_some(),
     }
 }
 

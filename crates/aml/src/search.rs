@@ -1,7 +1,7 @@
 //! Finds the listed names that may answer a query and weighs each.
 //!
 //! Bounded whatever the query: at most [`MAX_LIKE`] vocabulary tokens per query
-//! token, [`POSTING_BUDGET`] names visited, [`FULL`] names aligned.
+//! token, a budget of names visited ([`crate::retrieve`]), [`FULL`] names aligned.
 
 use std::collections::HashMap;
 
@@ -9,20 +9,15 @@ use names::{Agreement, Name, Role, Token, compare};
 
 use crate::index::{Index, NameId, TokenId, both_trigrams};
 use crate::model::{NameKind, Schema};
-use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align};
+use crate::retrieve::{self, Answer, Asked, FULL, Reading, Unit, retrieve};
+use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align, is_written_apart};
 
 /// Vocabulary tokens kept as like a query token.
 const MAX_LIKE: usize = 64;
 /// Vocabulary tokens compared letter by letter with a query token after the trigram count.
 const MAX_COMPARED: usize = 44;
 /// Trigram postings visited for one query token.
-const TRIGRAM_BUDGET: usize = 120_000;
-/// Name postings visited for one query.
-const POSTING_BUDGET: usize = 1_500_000;
-/// Names whose leftover tokens are looked at.
-const SHORTLIST: usize = 192;
-/// Names aligned in full.
-const FULL: usize = 40;
+const TRIGRAM_BUDGET: usize = 40_000;
 /// Tokens whose likes are remembered.
 const MAX_REMEMBERED: usize = 20_000;
 
@@ -48,16 +43,13 @@ pub(crate) struct Found {
 /// Working memory of one search, reused by the next.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    sums: Vec<f32>,
-    touched: Vec<NameId>,
-    counts: Vec<u16>,
+    counts: Vec<u8>,
     counted: Vec<TokenId>,
     seen: Vec<u32>,
     round: u32,
     like: Vec<Like>,
-    /// What each token of the lists brings to the query.
-    brings: Vec<f32>,
     room: Room,
+    retrieval: retrieve::Room,
     found: Vec<Found>,
     /// What tokens were found to be like, where the caller asks for the same tokens again and again.
     remembered: Option<HashMap<u64, Vec<Like>>>,
@@ -122,67 +114,19 @@ pub(crate) fn search(
     if tokens.is_empty() {
         return Vec::new();
     }
-    scratch.sums.resize(index.names(), 0.0);
-    let total: f32 = tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
     let mut units = likes(index, query, &tokens, weights, scratch);
-    let single = scratch.like.len();
-    joined_units(index, query, &tokens, weights, scratch, &mut units);
-    let mut rest = Rest::of(&tokens, weights, units.len() - tokens.len());
-    for (token, _) in tokens.iter().zip(&units).filter(|(_, u)| u.1 == u.2) {
-        rest.took(token, weights);
-    }
-    // Rare first: once what is left cannot lift an unseen name over the bar, it is only looked up, not scanned.
-    units.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    let mut left: f32 = units.iter().map(|u| u.0).sum::<f32>().min(total);
-    let mut budget = POSTING_BUDGET;
-    let mut skipped = 0.0;
-    for &(worth, from, to) in &units {
-        let postings: usize = scratch.like[from..to].iter().map(|l| index.names_with(l.token).len()).sum();
-        // A part the query says twice must be counted in the listed name, not added twice.
-        let again = scratch.like[from..to].first().is_some_and(|l| repeated(query, l.query));
-        let skip = again
-            || rest.best(weights) < bar
-            || !scratch.touched.is_empty() && ((left < total * 0.4 && postings > 4_000) || postings > budget);
-        left -= worth;
-        if skip {
-            skipped += worth;
-            continue;
-        }
-        // A token that is like nothing has an empty range, which may lie at the end of the single ones.
-        if from >= single && from < to {
-            rest.joined = rest.joined.saturating_sub(1);
-        } else if let Some(t) = scratch.like[from..to].first().and_then(|l| tokens.get(usize::from(l.query)))
-        {
-            rest.took(t, weights);
-        }
-        for l in from..to {
-            let Like { token, agreement, query: q, crowd } = scratch.like[l];
-            let listed = index.token(token);
-            let won =
-                tokens.get(usize::from(q)).map_or(worth, |t| weights.value(t, &listed, agreement, crowd).0);
-            if won <= 0.0 {
-                continue;
-            }
-            for &name in index.names_with(token).iter().take(budget) {
-                let Some(sum) = scratch.sums.get_mut(name as usize) else { continue };
-                if *sum == 0.0 {
-                    scratch.touched.push(name);
-                }
-                *sum += won;
-            }
-            budget = budget.saturating_sub(index.names_with(token).len());
-        }
-    }
-    scratch.like.truncate(single);
+    joined_units(index, query, &tokens, weights, &mut units);
     scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
-    shortlist(index, schema, weights, bar, skipped, &tokens, scratch);
+    let asked = Asked { tokens: &tokens, weights, schema, bar };
+    let names = retrieve(index, &asked, &units, &mut scratch.retrieval);
+    scratch.found.clear();
+    scratch.found.extend(names.into_iter().map(|name| Found {
+        name,
+        entity: index.entity_of(name),
+        alignment: Alignment::default(),
+        pairings: Vec::new(),
+    }));
     weigh(index, &tokens, weights, scratch);
-    for &name in &scratch.touched {
-        if let Some(sum) = scratch.sums.get_mut(name as usize) {
-            *sum = 0.0;
-        }
-    }
-    scratch.touched.clear();
     let mut found = best(scratch, limit);
     for f in &mut found {
         let _ = align_name(index, f.name, &tokens, weights, &scratch.like, &mut scratch.room);
@@ -191,22 +135,26 @@ pub(crate) fn search(
     found
 }
 
-/// Collects what each query token is like: worth and place in `scratch.like` of each.
+/// Collects what each query token is like, in `scratch.like` and as units.
 fn likes(
     index: &Index,
     query: &Prepared,
     tokens: &[Weighed<'_>],
     weights: &Weights,
     scratch: &mut Scratch,
-) -> Vec<(f32, usize, usize)> {
+) -> Vec<Unit> {
     scratch.counts.resize(index.tokens(), 0);
     scratch.seen.resize(index.tokens(), 0);
     scratch.like.clear();
-    let mut units: Vec<(f32, usize, usize)> = Vec::with_capacity(tokens.len() * 2);
-    for (i, token) in query.name.tokens.iter().enumerate() {
+    let mut units: Vec<Unit> = Vec::with_capacity(tokens.len() * 2);
+    for (i, (token, weighed)) in query.name.tokens.iter().zip(tokens).enumerate() {
         let from = scratch.like.len();
         like(index, token, u8::try_from(i).unwrap_or(u8::MAX), scratch);
-        units.push((weights.worth(token.role, tokens[i].information), from, scratch.like.len()));
+        let answers = scratch.like[from..].iter().map(|l| Answer {
+            token: l.token,
+            won: weights.value(weighed, &index.token(l.token), l.agreement, l.crowd).0,
+        });
+        units.push(Unit { reading: Reading::Own(i), answers: answers.collect() });
     }
     units
 }
@@ -232,125 +180,6 @@ pub(crate) fn weigh_names(
         }
     }
     best
-}
-
-/// What the tokens not yet looked for could still bring to a name that has none of those looked for.
-struct Rest {
-    won: f32,
-    parts: usize,
-    missed: f32,
-    missed_parts: usize,
-    joined: usize,
-}
-
-impl Rest {
-    fn of(tokens: &[Weighed<'_>], weights: &Weights, joined: usize) -> Self {
-        Self {
-            won: tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum(),
-            parts: tokens.iter().filter(|t| t.tells()).count(),
-            missed: 0.0,
-            missed_parts: 0,
-            joined,
-        }
-    }
-
-    fn took(&mut self, token: &Weighed<'_>, weights: &Weights) {
-        self.won -= weights.worth(token.view.role, token.information);
-        self.missed += weights.cost(token);
-        if token.tells() {
-            self.parts -= 1;
-            self.missed_parts += 1;
-        }
-    }
-
-    /// The highest raw score such a name can have.
-    fn best(&self, weights: &Weights) -> f32 {
-        if self.joined > 0 {
-            return 1.0;
-        }
-        let won = self.won.max(0.0);
-        let lonely = if self.parts <= 1 && self.missed_parts > 0 { weights.lonely } else { 1.0 };
-        let against = weights.extra_query * self.missed;
-        lonely * won / (won + against).max(1e-6) * (won / (won + weights.half_substance))
-    }
-}
-
-fn repeated(query: &Prepared, at: u8) -> bool {
-    let tokens = &query.name.tokens;
-    let at = usize::from(at);
-    tokens.get(at).is_some_and(|t| tokens.iter().take(at).any(|earlier| earlier.latin == t.latin))
-}
-
-/// Leaves in `found` the names worth aligning, with their sums zeroed later by the caller.
-fn shortlist(
-    index: &Index,
-    schema: Schema,
-    weights: &Weights,
-    bar: f32,
-    skipped: f32,
-    tokens: &[Weighed<'_>],
-    scratch: &mut Scratch,
-) {
-    let Scratch { sums, touched, found, like, brings, .. } = scratch;
-    found.clear();
-    let reach = Reach { bar, total: tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum() };
-    let wide = if skipped > 0.0 { SHORTLIST * 8 } else { SHORTLIST };
-    let mut ranked: Vec<(f32, NameId)> = Vec::with_capacity(touched.len().min(1 << 16));
-    for &name in touched.iter() {
-        let sum = sums.get(name as usize).copied().unwrap_or_default();
-        let worth = index.worth_of(name);
-        if reach.within(sum + skipped, worth, weights) && schema.can_be(index.schema_of(name)) {
-            ranked.push((sum - 0.1 * (worth - sum).max(0.0), name));
-        }
-    }
-    cut(&mut ranked, wide);
-    if skipped > 0.0 {
-        brings.resize(index.tokens(), 0.0);
-        for l in like.iter() {
-            if let (Some(brings), Some(q)) =
-                (brings.get_mut(l.token as usize), tokens.get(usize::from(l.query)))
-            {
-                *brings = brings.max(weights.value(q, &index.token(l.token), l.agreement, l.crowd).0);
-            }
-        }
-    }
-    for (rank, name) in ranked.iter_mut().filter(|_| skipped > 0.0) {
-        let bring = |&id: &TokenId| brings.get(id as usize).copied().unwrap_or_default();
-        let more: f32 = index.tokens_of(*name).iter().take(32).map(bring).sum();
-        let sum = sums.get(*name as usize).copied().unwrap_or_default().max(more);
-        *rank = sum - 0.1 * (index.worth_of(*name) - sum).max(0.0);
-    }
-    for l in like.iter().filter(|_| skipped > 0.0) {
-        if let Some(brings) = brings.get_mut(l.token as usize) {
-            *brings = 0.0;
-        }
-    }
-    cut(&mut ranked, FULL);
-    found.extend(ranked.iter().map(|&(_, name)| Found {
-        name,
-        entity: index.entity_of(name),
-        alignment: Alignment::default(),
-        pairings: Vec::new(),
-    }));
-}
-
-/// Tells whether a name that wins so much of the query can still reach the bar.
-struct Reach {
-    bar: f32,
-    total: f32,
-}
-
-impl Reach {
-    /// Leftovers are charged less than [`align`] charges them: what looks left over may agree in part.
-    fn within(&self, won: f32, worth: f32, weights: &Weights) -> bool {
-        const SURE: f32 = 0.7;
-        let won = won.min(self.total);
-        let (own, listed) = (self.total - won, (worth - won).max(0.0));
-        let both = own.min(listed);
-        let against =
-            SURE * (both + weights.extra_query * (own - both) + weights.extra_listed * (listed - both));
-        won * won >= self.bar * (won + against) * (won + weights.half_substance)
-    }
 }
 
 /// Keeps the `most` highest; ties by the lower number so that a result can be replayed.
@@ -511,7 +340,7 @@ fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch)
             if *count == 0 {
                 scratch.counted.push(id);
             }
-            *count += 1;
+            *count = count.saturating_add(1);
         }
     }
     let own = token.latin.len();
@@ -543,50 +372,46 @@ fn consider(index: &Index, id: TokenId, token: &Token, query: u8, scratch: &mut 
     }
 }
 
+/// What a token of the lists wins; the text is room to work in.
+type Won<'a> = dyn Fn(&Weighed<'_>, &mut String) -> Option<f32> + 'a;
+
 /// Retrieval through lost and added spaces: two query tokens as one listed token, one as two.
 fn joined_units(
     index: &Index,
     query: &Prepared,
     tokens: &[Weighed<'_>],
     weights: &Weights,
-    scratch: &mut Scratch,
-    units: &mut Vec<(f32, usize, usize)>,
+    units: &mut Vec<Unit>,
 ) {
-    let exact = Agreement { likeness: names::Likeness::Exact, similarity: 1.0 };
+    let worth = |i: usize| weights.worth(query.name.tokens[i].role, tokens[i].information);
+    let text = &mut String::new();
+    let mut answers = |reading: Reading, found: Vec<TokenId>, won: &Won<'_>| {
+        let won = |token| Some(Answer { token, won: won(&index.token(token), text)? });
+        let answers: Vec<Answer> = found.into_iter().filter_map(won).collect();
+        units.push(Unit { reading, answers });
+    };
     for (i, pair) in query.name.tokens.windows(2).enumerate() {
         let plain = |t: &Token| matches!(t.role, Role::Part | Role::Particle | Role::Word | Role::Number);
         if !plain(&pair[0]) || !plain(&pair[1]) {
             continue;
         }
         let whole = format!("{}{}", pair[0].latin, pair[1].latin);
-        let from = scratch.like.len();
-        let mut add = |id: TokenId| {
-            scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX })
-        };
-        if let Some(id) = index.find_token(&whole, Role::Part, false) {
-            add(id);
-        }
+        let mut found: Vec<TokenId> = index.find_token(&whole, Role::Part, false).into_iter().collect();
         let skeleton = names::skeleton(&whole);
         if skeleton.len() >= 3 {
-            for &id in index.with_skeleton(&skeleton).iter().take(24) {
-                add(id);
-            }
+            found.extend(index.with_skeleton(&skeleton).iter().take(96));
         }
         if pair[0].role == Role::Particle && pair[0].skeleton == "al" && pair[1].skeleton.len() >= 2 {
             let within = match pair[1].skeleton.strip_prefix('a') {
                 Some(rest) => format!("l{rest}"),
                 None => format!("a{}", pair[1].skeleton),
             };
-            for &id in index.with_skeleton(&within).iter().take(48) {
-                add(id);
-            }
+            found.extend(index.with_skeleton(&within).iter().take(48));
         }
-        let to = scratch.like.len();
-        if to > from {
-            let worth = weights.worth(pair[0].role, tokens[i].information)
-                + weights.worth(pair[1].role, tokens[i + 1].information);
-            units.push((worth * 0.8, from, to));
-        }
+        let won = (worth(i) + worth(i + 1)) * 0.8;
+        answers(Reading::Joined(i, 2), found, &|one, text| {
+            is_written_apart(one, &tokens[i..i + 2], text).then_some(won)
+        });
     }
     for (i, three) in query.name.tokens.windows(3).enumerate() {
         if three[1].role != Role::Particle
@@ -595,22 +420,18 @@ fn joined_units(
         {
             continue;
         }
-        let from = scratch.like.len();
+        let mut found = Vec::new();
         for middle in JOINERS {
             let whole = format!("{}{middle}{}", three[0].latin, three[2].latin);
             let skeleton = names::skeleton(&whole);
             if skeleton.len() >= 3 {
-                for &id in index.with_skeleton(&skeleton).iter().take(24) {
-                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX });
-                }
+                found.extend(index.with_skeleton(&skeleton).iter().take(24));
             }
         }
-        let to = scratch.like.len();
-        if to > from {
-            let worth = weights.worth(three[0].role, tokens[i].information)
-                + weights.worth(three[2].role, tokens[i + 2].information);
-            units.push((worth * 0.8, from, to));
-        }
+        let won = (worth(i) + worth(i + 2)) * 0.8;
+        answers(Reading::Joined(i, 3), found, &|one, text| {
+            is_written_apart(one, &tokens[i..i + 3], text).then_some(won)
+        });
     }
     for (i, token) in query.name.tokens.iter().enumerate() {
         if token.role != Role::Part
@@ -626,22 +447,18 @@ fn joined_units(
             _ => None,
         };
         if let Some(skeleton) = rest.map(names::skeleton).filter(|s| s.len() >= 3) {
-            let from = scratch.like.len();
-            for &id in index.with_skeleton(&skeleton).iter().take(48) {
-                scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX });
-            }
-            let to = scratch.like.len();
-            units.push((weights.worth(Role::Part, tokens[i].information) * 0.5, from, to));
+            let found = index.with_skeleton(&skeleton).iter().take(48).copied().collect();
+            answers(Reading::Part(i, 1), found, &|_, _| Some(worth(i) * 0.5));
         }
         for cut in 3..=token.latin.len() - 2 {
             let (Some(a), Some(b)) = (token.latin.get(..cut), token.latin.get(cut..)) else { continue };
             if let (Some(a), Some(b)) =
                 (index.find_token(a, Role::Part, false), index.find_token(b, Role::Part, false))
             {
-                for id in [a, b] {
-                    let from = scratch.like.len();
-                    scratch.like.push(Like { token: id, query: u8::MAX, agreement: exact, crowd: f32::MAX });
-                    units.push((weights.worth(Role::Part, tokens[i].information) * 0.5, from, from + 1));
+                let (of_a, of_b) = (index.weight(a).1, index.weight(b).1);
+                for (half, own) in [(a, of_a), (b, of_b)] {
+                    let share = own / (of_a + of_b).max(1e-6);
+                    answers(Reading::Part(i, cut), vec![half], &|_, _| Some(worth(i) * share));
                 }
             }
         }

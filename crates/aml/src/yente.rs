@@ -16,15 +16,18 @@ use crate::{DateRange, country_code};
 /// Most queries of one request, as in yente.
 pub const MAX_BATCH: usize = 100;
 
+/// The one matcher, and the names by which a client asks for whatever is best.
+pub const ALGORITHMS: [&str; 3] = ["bonafide", "best", "default"];
+
 /// Body of `POST /match/{dataset}`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct MatchRequest {
     /// Queries under keys of the caller.
     pub queries: BTreeMap<String, Example>,
-    /// Weights of yente's own features: accepted, not used.
+    /// Weights of yente's own features, of which there are none here.
     #[serde(default)]
     pub weights: BTreeMap<String, f64>,
-    /// Settings of yente's own algorithms: accepted, not used.
+    /// Settings of yente's own algorithms, of which there are none here.
     #[serde(default)]
     pub config: BTreeMap<String, Value>,
 }
@@ -76,7 +79,7 @@ pub struct MatchOptions {
     pub threshold: f32,
     /// Score below which nothing is returned.
     pub cutoff: f32,
-    /// Named in the answer; there is one algorithm here.
+    /// One of [`ALGORITHMS`].
     pub algorithm: String,
     /// Only entries with one of these topics.
     pub topics: Vec<String>,
@@ -206,6 +209,14 @@ pub fn search(screener: &Screener, dataset: &str, q: &str, schema: Option<&str>,
     let hits = screener.screen(&query, &profile).hits;
     let results: Vec<Value> = hits.iter().map(|h| entity(&h.entity)).collect();
     json!({"results": results, "facets": {}, "total": {"value": results.len(), "relation": "eq"}, "limit": profile.limit, "offset": 0})
+}
+
+/// The entry of an id, or nothing.
+#[must_use]
+pub fn find(screener: &Screener, id: &str) -> Option<Value> {
+    let index = screener.index();
+    let number = *index.numbers_of(&std::iter::once(id).collect()).get(id)?;
+    index.entity(number).map(|found| entity(&found))
 }
 
 /// An entry in the shape of FollowTheMoney.

@@ -40,6 +40,26 @@ fn named(name: &str) -> Query {
 }
 
 #[test]
+fn versions_that_came_within_a_second_are_told_apart_by_their_order() {
+    let dir = tempfile::tempdir().expect("folder");
+    let store = ListStore::new(dir.path());
+    let file = dir.path().join("list.csv");
+    let mut imported = Vec::new();
+    for name in ["Ana One", "Ana Two", "Ana Three", "Ana Four"] {
+        fs_err::write(&file, format!("id,schema,name\n1,Person,{name}\n")).expect("write");
+        let (version, _) = store.import("own", Format::Csv, &file, 7, false).expect("import");
+        imported.insert(0, version.sha256[..16].to_owned());
+    }
+    assert_eq!(store.status(7).expect("status")[0].versions, imported);
+    // What comes back is the newest again.
+    fs_err::write(&file, "id,schema,name\n1,Person,Ana Two\n").expect("write");
+    store.import("own", Format::Csv, &file, 7, false).expect("import");
+    let back = imported.remove(2);
+    imported.insert(0, back);
+    assert_eq!(store.status(7).expect("status")[0].versions, imported);
+}
+
+#[test]
 fn a_document_type_declaration_is_refused() {
     let text = "<!DOCTYPE x [<!ENTITY a \"b\">]><CONSOLIDATED_LIST><INDIVIDUALS/></CONSOLIDATED_LIST>";
     assert!(read(Format::UnXml, text).is_err());

@@ -235,13 +235,13 @@ impl Builder {
 
         let mut starts = vec![0u32; tokens + 1];
         let names = self.name_entity.len();
-        let distinct = |name: usize| {
+        // A name that carries a token twice is in its postings twice: each can answer another token of the query.
+        let carried = |name: usize| {
             let range = self.name_token_start[name] as usize..self.name_token_start[name + 1] as usize;
-            let all = &self.name_tokens[range];
-            all.iter().enumerate().filter(|(i, t)| !all[..*i].contains(t)).map(|(_, t)| *t as usize)
+            self.name_tokens[range].iter().map(|&t| t as usize)
         };
         for name in 0..names {
-            distinct(name).for_each(|t| starts[t + 1] += 1);
+            carried(name).for_each(|t| starts[t + 1] += 1);
         }
         for t in 0..tokens {
             starts[t + 1] += starts[t];
@@ -249,7 +249,7 @@ impl Builder {
         let mut filled = starts.clone();
         let mut names_with = vec![0u32; starts[tokens] as usize];
         for name in 0..names {
-            distinct(name).for_each(|t| {
+            carried(name).for_each(|t| {
                 names_with[filled[t] as usize] = len32(name);
                 filled[t] += 1;
             });

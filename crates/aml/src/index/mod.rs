@@ -18,7 +18,7 @@ pub use read::{Index, IndexError};
 
 pub(crate) use read::{NameId, TokenId};
 
-pub(crate) const MAGIC: &[u8; 8] = b"BFAML\x04\0\0";
+pub(crate) const MAGIC: &[u8; 8] = b"BFAML\x05\0\0";
 
 /// Sections in file order.
 #[derive(Clone, Copy, Debug)]
