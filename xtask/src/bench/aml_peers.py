@@ -26,22 +26,30 @@ from rapidfuzz import fuzz, utils
 out["rapidfuzz WRatio"] = best_f1(lambda r: fuzz.WRatio(r["query_name"], r["candidate_name"], processor=utils.default_process))
 out["rapidfuzz token_sort_ratio"] = best_f1(lambda r: fuzz.token_sort_ratio(r["query_name"], r["candidate_name"], processor=utils.default_process))
 try:
-    from followthemoney import model
     from nomenklatura.matching import get_algorithm
 
     try:
         from followthemoney import EntityProxy as Proxy
     except ImportError:
         from followthemoney.proxy import EntityProxy as Proxy
-    logic = get_algorithm("logic-v2")
-    config = logic.default_config()
+    # Two entities of one id are one to it, and what it made of the first name is kept: every pair needs ids of its own.
+    def proxy(side, row, name):
+        return Proxy.from_dict(
+            {"id": f"{side}-{row['case_id']}", "schema": row["schema"] or "Person", "properties": {"name": [name]}}
+        )
 
-    def proxy(key, schema, name):
-        return Proxy.from_dict({"id": key, "schema": schema or "Person", "properties": {"name": [name]}})
-
-    out["nomenklatura logic-v2"] = best_f1(
-        lambda r: logic.compare(proxy("q", r["schema"], r["query_name"]), proxy("c", r["schema"], r["candidate_name"]), config).score
-    )
+    for algorithm in ("logic-v2", "logic-v1"):
+        matcher = get_algorithm(algorithm)
+        config = matcher.default_config()
+        # The first call reads the dictionaries, which is no part of comparing.
+        matcher.compare(
+            proxy("first", rows[0], rows[0]["query_name"]), proxy("second", rows[0], rows[0]["query_name"]), config
+        )
+        out[f"nomenklatura {algorithm}"] = best_f1(
+            lambda r: matcher.compare(
+                proxy("query", r, r["query_name"]), proxy("candidate", r, r["candidate_name"]), config
+            ).score
+        )
 except Exception as error:  # a peer that does not install or changed its interface is named, not hidden
-    out["nomenklatura logic-v2"] = {"skipped": f"{type(error).__name__}: {error}"}
+    out["nomenklatura"] = {"skipped": f"{type(error).__name__}: {error}"}
 print(json.dumps(out))
