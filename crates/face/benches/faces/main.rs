@@ -159,12 +159,12 @@ fn variants(
         engine.embedding(image, &face, jitter, mirror)?.context("no embedding")
     };
     let mut out = Variants::new();
-    out.insert("1 single", frame(n, false)?);
-    out.insert("2 pair", engine.template_with(image, &face, Effort::Pair)?.context("no template")?.vector);
     out.insert("packaged", engine.template(image, &face)?.context("no template")?.vector);
     if !ideas {
         return Ok(Some(out));
     }
+    out.insert("1 single", frame(n, false)?);
+    out.insert("2 pair", engine.template_with(image, &face, Effort::Pair)?.context("no template")?.vector);
     let zoom = |zoom| Jitter { zoom, ..n };
     let up = |y| Jitter { shift: [0.0, y], ..n };
     let sets: [(&'static str, &[Jitter]); 4] = [
