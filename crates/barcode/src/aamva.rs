@@ -263,7 +263,9 @@ fn header<'a>(text: &'a str, out: &mut Aamva) -> &'a str {
     let found = ["ANSI ", "AAMVA"].iter().filter_map(|kind| text.find(kind).map(|at| (at, *kind))).min();
     let Some((at, kind)) = found.filter(|(at, _)| *at < 64) else {
         warn(&mut out.warnings, "header_missing", "neither ANSI nor AAMVA stands at the start");
-        return text;
+        // The list of subfiles may have survived it; the first element stands on its line.
+        let lead = |c: char| c == '@' || c.is_whitespace() || c.is_control() || c.is_ascii_digit();
+        return subfiles(text.trim_start_matches(lead), out);
     };
     let lead = text.get(..at).unwrap_or_default();
     if lead != "@\n\x1e\r" {
@@ -287,6 +289,20 @@ fn header<'a>(text: &'a str, out: &mut Aamva) -> &'a str {
     if out.header.iin.is_none() || version.is_none() || out.header.entries.is_none() {
         warn(&mut out.warnings, "header_damaged", "issuer, version or number of subfiles cannot be read");
     }
+    let rest = subfiles(rest, out);
+    if out.header.entries.is_some_and(|entries| usize::from(entries) != out.header.subfiles.len()) {
+        warn(
+            &mut out.warnings,
+            "header_entries",
+            format!("{:?} announced, {} found", out.header.entries, out.header.subfiles.len()),
+        );
+    }
+    rest
+}
+
+/// Reads the list of subfiles and returns what follows it.
+fn subfiles<'a>(text: &'a str, out: &mut Aamva) -> &'a str {
+    let mut rest = text;
     // Two characters, four digits, four digits: as many as there are, whatever was announced.
     while let Some(entry) = rest.get(..10) {
         let (kind, numbers) = entry.split_at_checked(2).unwrap_or_default();
@@ -303,13 +319,6 @@ fn header<'a>(text: &'a str, out: &mut Aamva) -> &'a str {
         if out.header.subfiles.len() > 12 {
             break;
         }
-    }
-    if out.header.entries.is_some_and(|entries| usize::from(entries) != out.header.subfiles.len()) {
-        warn(
-            &mut out.warnings,
-            "header_entries",
-            format!("{:?} announced, {} found", out.header.entries, out.header.subfiles.len()),
-        );
     }
     rest
 }
@@ -748,6 +757,20 @@ mod tests {
             assert_eq!((&read.family_name, read.sex), (&good.family_name, good.sex), "{text}");
         }
         assert!(looks_like(GOOD.to_ascii_lowercase().as_bytes()));
+    }
+
+    #[test]
+    fn what_is_left_of_a_lost_header_hides_no_element() {
+        let whole = parse(GOOD.as_bytes()).expect("a licence");
+        for lost in
+            ["@\n\x1e\rANSI ", "@\n\x1e\rANSI 636014080102", "@\n\x1e\rANSI 636014080102DL00410205ZC02460012"]
+        {
+            let rest = GOOD.strip_prefix(lost).expect("the payload begins so");
+            let licence = parse(rest.as_bytes()).expect("a licence");
+            assert_eq!(licence.document_number, whole.document_number, "without {lost:?}");
+            assert_eq!(licence.family_name, whole.family_name);
+            assert!(licence.warnings.iter().any(|warning| warning.code == "header_missing"));
+        }
     }
 
     #[test]

@@ -587,6 +587,16 @@ fn zone_signals(findings: &Findings, out: &mut Vec<Signal>) {
         return;
     };
     let mrz = &decoded.mrz;
+    if let Some(uneven) = crate::typography::unevenness(decoded) {
+        let threshold = 0.5;
+        out.push(Signal::measured(
+            "MRZ_TYPOGRAPHY_MISMATCH",
+            f64::from((uneven / (2.0 * crate::typography::UNEVEN)).min(1.0)),
+            threshold,
+            "mrz.even_pitch/1",
+            json!({ "side": side, "uneven": uneven }),
+        ));
+    }
     if !mrz.valid() {
         let sure = decoded.strips.iter().map(|s| s.confidence).fold(1.0, f32::min);
         let whole = decoded.strips.iter().zip(&mrz.lines).all(|(s, line)| s.text.len() == line.len());
@@ -866,8 +876,13 @@ fn number_signals(
             if let Ok(verdict) = idnumber::check(kind, &field.value)
                 && !verdict.valid
             {
+                let risk = if rule.name == "document_number" {
+                    "DOCUMENT_NUMBER_FORMAT_MISMATCH"
+                } else {
+                    "PERSONAL_NUMBER_FORMAT_MISMATCH"
+                };
                 out.push(Signal::measured(
-                    "PERSONAL_NUMBER_FORMAT_MISMATCH",
+                    risk,
                     f64::from(field.confidence),
                     f64::from(SURE),
                     "idnumber/1",

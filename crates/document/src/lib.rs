@@ -25,9 +25,12 @@ mod record;
 pub mod template;
 mod template_fields;
 mod templates;
+mod tesseract;
 mod text;
 mod titles;
+mod typography;
 
 pub use reader::{Options, PortraitFinder, ReadError, Reader};
 pub use record::{Barcode, Field, IdentifiedBy, Mrz, Quality, Record, Side, Source, Upright};
+pub use tesseract::{NativeLine, Tesseract, TesseractError};
 pub use template::{Catalogue, Template};

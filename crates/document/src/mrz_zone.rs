@@ -94,6 +94,31 @@ fn greedy(scores: &[f32]) -> (String, f32) {
     (text, if n == 0 { 0.0 } else { sum / n as f32 })
 }
 
+/// Where each character of the best reading stands, as shares of the strip's width.
+pub(crate) fn peaks(scores: &[f32]) -> Vec<f32> {
+    let mut places = Vec::new();
+    let (mut last, mut sum, mut weight) = (0, 0.0f32, 0.0f32);
+    for (step, row) in scores.chunks_exact(CLASSES).take(STEPS).enumerate() {
+        let (class, p) =
+            row.iter().copied().enumerate().fold((0, f32::MIN), |b, (i, v)| if v > b.1 { (i, v) } else { b });
+        if class != last {
+            if last != 0 {
+                places.push(sum / weight);
+            }
+            (last, sum, weight) = (class, 0.0, 0.0);
+        }
+        sum += p * (step as f32 + 0.5) / STEPS as f32;
+        weight += p;
+    }
+    if last != 0 {
+        places.push(sum / weight);
+    }
+    places
+}
+
+/// A line that the detector cut or split still covers this share of the page's width.
+const SCAN_COVER: f32 = 0.25;
+
 /// Lines that belong together, top to bottom.
 #[derive(Debug, Clone)]
 pub(crate) struct Zone {

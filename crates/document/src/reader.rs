@@ -494,6 +494,7 @@ impl Reader {
             timing_ms: BTreeMap::new(),
             cpu_ms: BTreeMap::new(),
             net_pixels: BTreeMap::new(),
+            native_text: Vec::new(),
             text: sides.iter().flat_map(|s| s.lines.iter().map(|l| (s.side, l.text()))).collect(),
             sides: sides
                 .into_iter()

@@ -166,6 +166,9 @@ pub struct Record {
     /// Every printed line read, by side, top to bottom; for reviewers and for extra fields. Not serialised.
     #[serde(skip)]
     pub text: Vec<(Side, String)>,
+    /// Lines in other scripts than Latin, where a [`crate::Tesseract`] was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub native_text: Vec<crate::NativeLine>,
     /// The sides, upright. Not serialised.
     #[serde(skip)]
     pub sides: Vec<Upright>,

@@ -3,10 +3,13 @@
 //! A pure function of bytes, settings and the day. It gives findings (for
 //! `workflow::judge`) and the blocks of results that the API shows.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use evidence::Signal;
-use imaging::{DecodeError, Limits, Picture, RgbImage};
+use imaging::{DecodeError, Limits, Picture, RgbImage, hash::Fingerprint};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use workflow::{CheckState, Definition, Feature, Finding};
@@ -14,13 +17,16 @@ use workflow::{CheckState, Definition, Feature, Finding};
 use crate::{
     age,
     engines::{Engines, chain},
+    reuse::Shown,
 };
 
 mod document_block;
 mod expected;
 mod faces;
+mod ghost;
 
 pub use document_block::{block as document_block, code_of};
+pub(crate) use expected::same_name;
 pub use faces::face_threshold_defaults;
 pub(crate) use faces::{
     Look, age as estimate_age, compare as compare_faces, compare_looks, entities, liveness, look,
@@ -64,6 +70,8 @@ pub struct Examined {
     pub country: Option<String>,
     /// Type code of the document.
     pub document_code: Option<String>,
+    /// What the document showed, to be recognised in other sessions.
+    pub(crate) shown: Option<Shown>,
 }
 
 impl Examined {
@@ -85,6 +93,13 @@ impl Examined {
             .map(|node| (node.feature, Finding::failed(node.feature, reason)))
             .collect();
         Self { findings, ..Self::default() }
+    }
+
+    /// Adds what other sessions say about the document.
+    pub(crate) fn add_reuse(&mut self, signals: Vec<Signal>) {
+        if let Some(finding) = self.findings.get_mut(&Feature::Ocr) {
+            finding.signals.extend(signals);
+        }
     }
 
     /// Adds what a search among the enrolled faces saw to the liveness check.
@@ -187,6 +202,7 @@ pub fn examine(engines: &Engines, submission: &Submission) -> Examined {
         Some(Ok(read)) => {
             out.country.clone_from(&read.finding.country);
             out.document_code.clone_from(&read.finding.document);
+            out.shown = Some(read.shown);
             out.portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
             out.add(read.finding, read.block);
             read.portrait
@@ -232,20 +248,20 @@ pub(crate) struct ReadDocument {
     pub(crate) finding: Finding,
     pub(crate) block: Value,
     pub(crate) portrait: Option<RgbImage>,
+    /// What other sessions may recognise it by.
+    pub(crate) shown: Shown,
     /// Whether the picture shows a document at all.
     pub(crate) recognised: bool,
 }
 
 /// Reads and cross-checks the document of a submission.
 pub(crate) fn read_document(engines: &Engines, submission: &Submission) -> Result<ReadDocument, String> {
-    let front = submission.front.as_deref().ok_or("no picture of the document")?;
-    let front = decode(front, submission.passwords[0].as_deref()).map_err(|error| error.message())?;
-    let back = match submission.back.as_deref() {
-        Some(bytes) => {
-            Some(decode(bytes, submission.passwords[1].as_deref()).map_err(|error| error.message())?)
-        }
-        None => None,
+    let open = |bytes: &[u8], password: &Option<String>| -> Result<Upload, String> {
+        Upload::decode(bytes, password.as_deref()).map_err(|error| error.message())
     };
+    let front = submission.front.as_deref().ok_or("no picture of the document")?;
+    let front = open(front, &submission.passwords[0])?;
+    let back = submission.back.as_deref().map(|back| open(back, &submission.passwords[1])).transpose()?;
     read_pictures(
         engines,
         &front,
@@ -256,40 +272,79 @@ pub(crate) fn read_document(engines: &Engines, submission: &Submission) -> Resul
     )
 }
 
+/// A file with its picture.
+pub(crate) struct Upload {
+    sha256: [u8; 32],
+    picture: Picture,
+}
+
+impl Upload {
+    /// Decodes a file.
+    pub(crate) fn decode(bytes: &[u8], password: Option<&str>) -> Result<Self, Unreadable> {
+        Ok(Self { sha256: store::sha256(bytes), picture: decode(bytes, password)? })
+    }
+
+    fn shown(&self, side: &'static str) -> (&'static str, [u8; 32], Fingerprint) {
+        (side, self.sha256, Fingerprint::of(&self.picture.pixels))
+    }
+}
+
 /// Reads and cross-checks a decoded document.
 pub(crate) fn read_pictures(
     engines: &Engines,
-    front: &Picture,
-    back: Option<&Picture>,
+    front: &Upload,
+    back: Option<&Upload>,
     expected: Option<&Value>,
     today: Date,
     specimens_allowed: bool,
 ) -> Result<ReadDocument, String> {
     let reader = engines.reader().map_err(|error| chain(&error))?;
     let face_engine = engines.faces().map_err(|error| chain(&error))?;
-    let finder = |page: &RgbImage| faces::largest(&face_engine, page);
+    let found = Mutex::new((0, Vec::new()));
+    let finder = |page: &RgbImage| {
+        let faces = face_engine.faces(page).unwrap_or_default();
+        let largest = faces.first().map(|face| face.bbox);
+        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        *found = (found.0 + 1, faces);
+        largest
+    };
     let options = document::Options { today, portrait_finder: Some(&finder), specimens_allowed };
-    let record = match reader.read(front, back, &options) {
+    let mut shown = Shown::default();
+    shown.pictures.push(front.shown("front"));
+    shown.pictures.extend(back.map(|back| back.shown("back")));
+    let mut record = match reader.read(&front.picture, back.map(|back| &back.picture), &options) {
         Ok(record) => record,
         Err(document::ReadError::NotADocument) => {
             let mut finding = Finding::done(Feature::Ocr);
             let signal = Signal::certain("COULD_NOT_RECOGNIZE_DOCUMENT", "document.read/1", Value::Null);
             finding.signals.push(signal);
-            return Ok(ReadDocument { finding, block: json!({}), portrait: None, recognised: false });
+            return Ok(ReadDocument { finding, block: json!({}), portrait: None, shown, recognised: false });
         }
         Err(error) => return Err(chain(&error)),
     };
+    if let Some(tesseract) = engines.tesseract() {
+        tesseract.add_to(&mut record).map_err(|error| chain(&error))?;
+    }
     let mut finding = Finding::done(Feature::Ocr);
     finding.signals.clone_from(&record.signals);
     if record.portrait.is_none() {
         let shows = json!({ "side": "front" });
         finding.signals.push(Signal::certain("PORTRAIT_IMAGE_NOT_DETECTED", "face.detect/1", shows));
     }
+    if record.value("address").is_some() {
+        // Addresses are given as they are printed: nothing here splits them yet.
+        finding.signals.push(Signal::certain("UNPARSED_ADDRESS", "address.parts/1", Value::Null));
+    }
+    // The finder looked at one side after the other until it found the portrait.
+    let (looked_at, on_page) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(side) = record.sides.get(usize::wrapping_sub(looked_at, 1)) {
+        finding.signals.extend(ghost::signal(&face_engine, &side.image, &on_page)?);
+    }
     if let Some(expected) = expected {
         finding.signals.extend(expected::signals(&record, expected));
     }
-    for picture in [Some(front), back].into_iter().flatten() {
-        if picture.metadata.truncated {
+    for upload in [Some(front), back].into_iter().flatten() {
+        if upload.picture.metadata.truncated {
             finding.signals.push(Signal::certain("IMAGE_TRUNCATED", "imaging.decode/1", Value::Null));
         }
     }
@@ -300,5 +355,6 @@ pub(crate) fn read_pictures(
         .and_then(age::parse_date)
         .map(|birth| f64::from(age::age_on(birth, today, age::LeapDayRule::March1)));
     let block = document_block(&record, today);
-    Ok(ReadDocument { finding, block, portrait: record.portrait, recognised: true })
+    shown.of_block(&block);
+    Ok(ReadDocument { finding, block, portrait: record.portrait, shown, recognised: true })
 }

@@ -31,6 +31,7 @@ pub struct Engines {
     faces: Slot<face::Engine>,
     passive: Slot<face::PassiveLiveness>,
     ages: Slot<Option<face::age::AgeEstimator>>,
+    tesseract: Option<document::Tesseract>,
 }
 
 fn load<T, E>(slot: &Slot<T>, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, EnginesError>
@@ -58,7 +59,19 @@ impl Engines {
             faces: Slot::default(),
             passive: Slot::default(),
             ages: Slot::default(),
+            tesseract: None,
         })
+    }
+
+    /// The same, with Tesseract for scripts that the models do not read.
+    #[must_use]
+    pub fn with_tesseract(self, tesseract: Option<document::Tesseract>) -> Self {
+        Self { tesseract, ..self }
+    }
+
+    /// Tesseract, where the operator chose it.
+    pub fn tesseract(&self) -> Option<&document::Tesseract> {
+        self.tesseract.as_ref()
     }
 
     /// The models behind the engines.

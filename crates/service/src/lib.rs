@@ -23,6 +23,7 @@ mod jobs;
 mod media;
 mod pool;
 mod returning;
+mod reuse;
 pub mod screening;
 pub mod sessions;
 pub mod setup;

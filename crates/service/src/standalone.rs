@@ -184,6 +184,25 @@ fn upright(look: Result<checks::Look, String>, turned_too: bool) -> Result<check
     Ok(look)
 }
 
+/// The settings of one document check as those of a workflow's node.
+fn document_settings(input: &IdVerification) -> NodeConfig {
+    let mut config = NodeConfig { minimum_age: input.minimum_age, ..NodeConfig::default() };
+    let mut set = |risks: &[&str], decline: bool| {
+        let action = if decline { Action::Decline } else { Action::NoAction };
+        for risk in risks {
+            config.actions.insert((*risk).to_owned(), action);
+        }
+    };
+    set(&["MRZ_VALIDATION_FAILED", "MRZ_NOT_DETECTED"], input.decline_invalid_mrz);
+    let inconsistent =
+        ["DATA_INCONSISTENT", "MRZ_AND_DATA_EXTRACTED_FROM_OCR_NOT_SAME", "DOCUMENT_SIDES_MISMATCH"];
+    set(&inconsistent, input.decline_inconsistent);
+    set(&["EXPIRATION_DATE_NOT_DETECTED"], input.decline_missing_expiry);
+    let copies = ["SCREEN_CAPTURE_DETECTED", "PRINTED_COPY_DETECTED", "PORTRAIT_MANIPULATION_DETECTED"];
+    set(&copies, input.document_liveness);
+    config
+}
+
 fn one_node(feature: Feature, config: NodeConfig) -> Definition {
     let mut definition = Definition::of(&[feature]);
     for node in &mut definition.nodes {
@@ -266,14 +285,16 @@ impl Service {
                 .into_iter()
                 .flatten()
                 .collect();
-        let (block, status, portrait) = self
+        let subject = self.subject_of(access, &common).await?;
+        let mut config = document_settings(&input);
+        let read = self
             .pool
             .run(move || {
-                let front = checks::decode(&input.front, input.front_password.as_deref())
+                let front = checks::Upload::decode(&input.front, input.front_password.as_deref())
                     .map_err(|error| unreadable("front_image", &error))?;
                 let back = match &input.back {
                     Some(bytes) => Some(
-                        checks::decode(bytes, input.back_password.as_deref())
+                        checks::Upload::decode(bytes, input.back_password.as_deref())
                             .map_err(|error| unreadable("back_image", &error))?,
                     ),
                     None => None,
@@ -283,34 +304,26 @@ impl Service {
                 if !read.recognised {
                     return Err(StandaloneError::NoDocument);
                 }
-                let action = |decline: bool| if decline { Action::Decline } else { Action::NoAction };
-                let mut config = NodeConfig { minimum_age: input.minimum_age, ..NodeConfig::default() };
-                let mut set = |risks: &[&str], action: Action| {
-                    for risk in risks {
-                        config.actions.insert((*risk).to_owned(), action);
-                    }
-                };
-                set(&["MRZ_VALIDATION_FAILED", "MRZ_NOT_DETECTED"], action(input.decline_invalid_mrz));
-                set(
-                    &[
-                        "DATA_INCONSISTENT",
-                        "MRZ_AND_DATA_EXTRACTED_FROM_OCR_NOT_SAME",
-                        "DOCUMENT_SIDES_MISMATCH",
-                    ],
-                    action(input.decline_inconsistent),
-                );
-                set(&["EXPIRATION_DATE_NOT_DETECTED"], action(input.decline_missing_expiry));
-                set(
-                    &["SCREEN_CAPTURE_DETECTED", "PRINTED_COPY_DETECTED", "PORTRAIT_MANIPULATION_DETECTED"],
-                    action(input.document_liveness),
-                );
-                let definition = one_node(Feature::Ocr, config);
-                let (block, verdicts) = judged(&definition, &read.finding, read.block);
-                let status = verdicts.first().map_or("Declined", |verdict| two_valued(verdict.status));
-                let portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
-                Ok((block, status, portrait))
+                Ok(read)
             })
             .await??;
+        let mut finding = read.finding;
+        if !sandbox {
+            let shown = read.shown.clone();
+            let signals = self
+                .store
+                .read(move |tx| {
+                    let nobody = store::SubjectId(Uuid::nil());
+                    let session = SessionId(Uuid::nil());
+                    crate::reuse::signals(tx, application, session, subject.unwrap_or(nobody), &shown)
+                })
+                .await?;
+            finding.signals.extend(signals);
+            // That a picture is known is told; whether it matters, the caller knows.
+            config.actions.insert("DUPLICATED_DOCUMENT_IMAGE".to_owned(), Action::NoAction);
+        }
+        let (block, status) = judged_single(Feature::Ocr, config, &finding, read.block);
+        let portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
         let mut pictures = pictures;
         pictures.extend(portrait.map(|portrait| ("portrait", portrait)));
         let inline = pictures.clone();
@@ -324,6 +337,15 @@ impl Service {
         };
         let mut block = block;
         let request = if common.save { Some(self.keep(access, &common, kept).await?) } else { None };
+        if let (Some(id), false) = (request, sandbox) {
+            let shown = read.shown;
+            self.store
+                .write(move |tx| {
+                    let Some(session) = tx.sessions(application).find(id)? else { return Ok(()) };
+                    crate::reuse::keep(tx, application, id, &session.key, &shown)
+                })
+                .await?;
+        }
         let links = match request {
             Some(session) => self.picture_links(access, session, public_url).await?,
             None => inline.iter().map(|(kind, bytes)| ((*kind).to_owned(), inline_image(bytes))).collect(),

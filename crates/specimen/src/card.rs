@@ -45,6 +45,8 @@ pub enum Fault {
     DataDiffersFromMrz,
     /// The document has expired.
     Expired,
+    /// The MRZ is typed in a proportional font.
+    MrzFont,
 }
 
 /// What to draw.
@@ -332,7 +334,7 @@ fn passport(spec: &Spec, entry: &Entry) -> Result<Specimen, DrawError> {
     drawing.add(&signature(&mut chance, 8.0, 63.2, 26.0));
     drawing.add(r##"<rect x="0" y="65.4" width="125" height="22.6" fill="#ffffff" fill-opacity="0.45"/>"##);
     for (line, y) in entry.mrz.iter().zip([73.4, 79.75]) {
-        drawing.mrz_line(&format!("mrz-{y}"), 6.6, y, line);
+        drawing.mrz_line(&format!("mrz-{y}"), 6.6, y, line, spec.fault == Some(Fault::MrzFont));
     }
     let ids: Vec<&str> = fields.iter().map(|field| field.0).collect();
     let found = drawing.render(&mut front, &ids)?;
@@ -384,7 +386,7 @@ fn identity_card(spec: &Spec, entry: &Entry) -> Result<Specimen, DrawError> {
     drawing.text("specimen", 60.0, 8.2, Style { size_mm: 3.0, bold: true, colour: "#b3261e" }, "SPECIMEN");
     drawing.add(r##"<rect x="0" y="30.8" width="85.6" height="23.2" fill="#ffffff" fill-opacity="0.5"/>"##);
     for (line, y) in entry.mrz.iter().zip([36.9, 43.25, 49.6]) {
-        drawing.mrz_line(&format!("mrz-{y}"), 4.9, y, line);
+        drawing.mrz_line(&format!("mrz-{y}"), 4.9, y, line, spec.fault == Some(Fault::MrzFont));
     }
     drawing.render(&mut back, &[])?;
     let truth = truth(spec, entry, "back", boxes(&fields, found), [px, py, pw, ph]);

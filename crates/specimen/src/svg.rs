@@ -53,7 +53,17 @@ impl Drawing {
 
     /// A line of an MRZ: OCR-B at 10 characters an inch (ICAO Doc 9303 part 3 §4.3).
     /// The font's advance is 0.723 em, so the pitch of 2.54 mm asks for 3.513 mm.
-    pub(crate) fn mrz_line(&mut self, id: &str, x: f32, y: f32, line: &str) {
+    /// A `foreign` line has the length it should have, but letters of a font whose widths differ.
+    pub(crate) fn mrz_line(&mut self, id: &str, x: f32, y: f32, line: &str, foreign: bool) {
+        if foreign {
+            let length = 2.54 * line.chars().count() as f32;
+            let _ = write!(
+                self.body,
+                r##"<text id="{id}" x="{x:.3}" y="{y:.3}" textLength="{length:.3}" font-family="DejaVu Sans" font-size="3.3" fill="#101010">{}</text>"##,
+                escaped(line)
+            );
+            return;
+        }
         let mut places = String::new();
         for k in 0..line.chars().count() {
             let _ = write!(places, "{:.3} ", x + 2.54 * k as f32);

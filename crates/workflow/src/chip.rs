@@ -9,10 +9,11 @@ use evidence::catalogue::Action;
 use crate::{Definition, Feature};
 
 /// Risks that judge the picture of a document, not what it says.
-const JUDGE_THE_PICTURE: [&str; 6] = [
+const JUDGE_THE_PICTURE: [&str; 7] = [
     "SCREEN_CAPTURE_DETECTED",
     "PRINTED_COPY_DETECTED",
     "PORTRAIT_MANIPULATION_DETECTED",
+    "MRZ_TYPOGRAPHY_MISMATCH",
     "PUBLIC_DOCUMENT_IMAGE_DETECTED",
     "DOCUMENT_NOT_FULLY_VISIBLE",
     "POOR_DOCUMENT_QUALITY",

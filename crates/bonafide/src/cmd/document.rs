@@ -13,6 +13,26 @@ pub(crate) struct Args {
     action: Action,
 }
 
+/// Tesseract, for scripts that the packaged models do not read.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct TesseractArgs {
+    /// Read lines in other scripts than Latin with Tesseract, in these of its languages (`rus`, `ell+ara`)
+    #[arg(long, value_name = "LANGUAGES", env = "BONAFIDE_TESSERACT")]
+    tesseract: Option<String>,
+    /// The program, when it is not on the PATH
+    #[arg(long, value_name = "FILE", env = "BONAFIDE_TESSERACT_PROGRAM")]
+    tesseract_program: Option<PathBuf>,
+}
+
+impl TesseractArgs {
+    /// Looks for what was chosen; `None` when nothing was.
+    pub(crate) fn find(&self) -> anyhow::Result<Option<document::Tesseract>> {
+        let languages = self.tesseract.as_deref().filter(|languages| !languages.is_empty());
+        let find = |languages| document::Tesseract::find(self.tesseract_program.as_deref(), languages);
+        Ok(languages.map(find).transpose()?)
+    }
+}
+
 #[derive(clap::Subcommand)]
 enum Action {
     /// Read one document, or every picture of a folder as a document of its own.
@@ -41,12 +61,16 @@ enum Action {
         /// Specimens of issuing authorities raise no signal.
         #[arg(long)]
         allow_specimens: bool,
+        #[command(flatten)]
+        tesseract: TesseractArgs,
     },
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Action::Read { front, back, batch, json, today, templates, models, allow_specimens } = &args.action;
-    let reader = open(models.as_deref(), templates.as_deref())?;
+    let Action::Read { front, back, batch, json, today, templates, models, allow_specimens, tesseract } =
+        &args.action;
+    let engines =
+        Engines { reader: open(models.as_deref(), templates.as_deref())?, tesseract: tesseract.find()? };
     let options = document::Options {
         specimens_allowed: *allow_specimens,
         ..document::Options::on(today.unwrap_or_else(self::today))
@@ -55,12 +79,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut files = Vec::new();
         pictures(dir, &mut files)?;
         files.sort();
-        read_all(&reader, dir, &files, &options)?;
+        read_all(&engines, dir, &files, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     let Some(front) = front else { anyhow::bail!("name a picture or --batch DIR") };
     let name = front.to_string_lossy().into_owned();
-    match read(&reader, front, back.as_deref(), &options) {
+    match read(&engines, front, back.as_deref(), &options) {
         Ok(record) if *json => super::print_json(&line(&name, &record)?)?,
         Ok(record) => print(&record)?,
         Err(error) => {
@@ -75,7 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Reads files on every core, one each, and prints their lines in the order of the files.
 fn read_all(
-    reader: &document::Reader,
+    engines: &Engines,
     dir: &Path,
     files: &[PathBuf],
     options: &document::Options,
@@ -91,7 +115,7 @@ fn read_all(
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(file) = files.get(at) else { return };
                     let name = file.strip_prefix(dir).unwrap_or(file).to_string_lossy().into_owned();
-                    let value = match read(reader, file, None, options) {
+                    let value = match read(engines, file, None, options) {
                         Ok(record) => line(&name, &record),
                         Err(error) => Ok(failure(&name, &error)),
                     };
@@ -132,8 +156,14 @@ pub(crate) fn open(models: Option<&Path>, templates: Option<&Path>) -> anyhow::R
     Ok(reader)
 }
 
+/// What reads.
+struct Engines {
+    reader: document::Reader,
+    tesseract: Option<document::Tesseract>,
+}
+
 fn read(
-    reader: &document::Reader,
+    engines: &Engines,
     front: &Path,
     back: Option<&Path>,
     options: &document::Options,
@@ -144,7 +174,11 @@ fn read(
     };
     let front = open(front)?;
     let back = back.map(open).transpose()?;
-    Ok(reader.read(&front, back.as_ref(), options)?)
+    let mut record = engines.reader.read(&front, back.as_ref(), options)?;
+    if let Some(tesseract) = &engines.tesseract {
+        tesseract.add_to(&mut record)?;
+    }
+    Ok(record)
 }
 
 /// The record as one JSON object with the file's name.
@@ -186,6 +220,9 @@ fn print(record: &document::Record) -> anyhow::Result<()> {
         for line in &mrz.lines {
             super::print_line(&format!("    {line}"))?;
         }
+    }
+    for line in &record.native_text {
+        super::print_line(&format!("  {}  ({:.2})", line.text, line.confidence))?;
     }
     for signal in &record.signals {
         super::print_line(&format!("  ! {} {:.2}", signal.risk, signal.score))?;

@@ -35,6 +35,8 @@ pub(crate) struct DataArgs {
     /// Folder of the models
     #[arg(long, value_name = "DIR", env = "BONAFIDE_MODELS")]
     pub(crate) models: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tesseract: super::document::TesseractArgs,
 }
 
 impl DataArgs {
@@ -56,7 +58,7 @@ impl DataArgs {
     /// Opens the engines; models that are missing are named.
     pub(crate) fn engines(&self) -> anyhow::Result<Engines> {
         let folder = self.models.clone().unwrap_or_else(inference::Models::default_dir);
-        Ok(Engines::open(&folder)?)
+        Ok(Engines::open(&folder)?.with_tesseract(self.tesseract.find()?))
     }
 }
 

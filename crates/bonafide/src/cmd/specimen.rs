@@ -76,6 +76,8 @@ enum FaultName {
     DataDiffersFromMrz,
     /// Expired before the day given.
     Expired,
+    /// The MRZ is typed in a proportional font.
+    MrzFont,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -102,6 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             FaultName::MrzCheckDigit => Fault::MrzCheckDigit,
             FaultName::DataDiffersFromMrz => Fault::DataDiffersFromMrz,
             FaultName::Expired => Fault::Expired,
+            FaultName::MrzFont => Fault::MrzFont,
         }),
         pixels_per_mm: args.resolution,
         ..Spec::new(kind, args.seed, portrait.clone(), today)

@@ -103,6 +103,7 @@ pub fn block(record: &Record, today: Date) -> Value {
         .collect();
     block.insert("field_sources".to_owned(), Value::Object(sources));
     block.insert("identified_by".to_owned(), json!(record.identified_by));
+    block.insert("native_text".to_owned(), json!(record.native_text));
     block.insert("extra_files".to_owned(), json!([]));
     block.insert("matches".to_owned(), json!([]));
     Value::Object(block)

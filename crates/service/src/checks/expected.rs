@@ -57,7 +57,7 @@ pub(super) fn signals(record: &Record, expected: &Value) -> Vec<Signal> {
 
 /// Whether one name may be the other: every token of the shorter one stands in the longer one, in any order,
 /// script or transliteration; more given names are allowed.
-fn same_name(given: &str, read: &str) -> bool {
+pub(crate) fn same_name(given: &str, read: &str) -> bool {
     let (a, b) = (names::analyse(given, names::Kind::Person), names::analyse(read, names::Kind::Person));
     let (fewer, more) = if a.tokens.len() <= b.tokens.len() { (&a, &b) } else { (&b, &a) };
     let stands_in_more = |token: &names::Token| {

@@ -48,11 +48,6 @@ pub(crate) fn look_at(engines: &Engines, pixels: RgbImage) -> Result<Look, Strin
 /// Liveness scores at or below the first decline, at or below the second go to review (the API's legacy defaults).
 const LIVENESS_BANDS: (f64, f64) = (30.0, 70.0);
 
-/// The box of the most prominent face on a page: left, top, right, bottom in pixels.
-pub(super) fn largest(engine: &face::Engine, page: &RgbImage) -> Option<[f32; 4]> {
-    engine.faces(page).ok()?.first().map(|face| face.bbox)
-}
-
 /// Faces as the API lists them.
 pub(crate) fn entities(look: &Look) -> Value {
     let faces: Vec<Value> = look
