@@ -32,5 +32,5 @@ mod typography;
 
 pub use reader::{Options, PortraitFinder, ReadError, Reader};
 pub use record::{Barcode, Field, IdentifiedBy, Mrz, Quality, Record, Side, Source, Upright};
-pub use tesseract::{NativeLine, Tesseract, TesseractError};
 pub use template::{Catalogue, Template};
+pub use tesseract::{NativeLine, Tesseract, TesseractError};
