@@ -138,6 +138,19 @@ fn now() -> Option<Time> {
     i64::try_from(since.as_secs()).ok().map(Time)
 }
 
+/// More than any master list or directory of certificates holds.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Reads a file that may be anything, a device without end too.
+fn read_file(path: impl AsRef<Path>) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let path = path.as_ref();
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    anyhow::ensure!(bytes.len() as u64 <= MAX_FILE_BYTES, "{}: larger than 256 MiB", path.display());
+    Ok(bytes)
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
@@ -145,7 +158,7 @@ fn file_name(path: &Path) -> String {
 fn roots(paths: &[PathBuf]) -> anyhow::Result<Vec<Certificate>> {
     let mut certificates = Vec::new();
     for path in paths {
-        let objects = trust::split(&fs_err::read(path)?);
+        let objects = trust::split(&read_file(path)?);
         let read: Vec<Certificate> =
             objects.iter().filter_map(|object| Certificate::parse(object).ok()).collect();
         anyhow::ensure!(!read.is_empty(), "{}: no certificate inside", path.display());
@@ -181,10 +194,12 @@ fn open_store(path: &Path) -> anyhow::Result<TrustStore> {
 fn gather(files: &[PathBuf], roots: &[Certificate]) -> anyhow::Result<TrustStore> {
     let mut store = TrustStore::default();
     for path in files {
-        if path.extension().is_some_and(|e| e == "json") && files.len() == 1 {
-            return open_store(path);
+        if path.extension().is_some_and(|e| e == "json") {
+            anyhow::ensure!(path.exists(), "{}: no such store", path.display());
+            store.absorb(&open_store(path)?);
+            continue;
         }
-        store.gather(&file_name(path), &fs_err::read(path)?, roots, None)?;
+        store.gather(&file_name(path), &read_file(path)?, roots, None)?;
     }
     Ok(store)
 }
@@ -204,13 +219,13 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
             .ok()
             .filter(|n| (1..=16).contains(n))
             .with_context(|| format!("--dg {pair}: the number is not 1 to 16"))?;
-        data_groups.insert(number, fs_err::read(path)?);
+        data_groups.insert(number, read_file(path)?);
     }
     let challenge = args.aa_challenge.as_deref().map(hex::decode).transpose().context("--aa-challenge")?;
-    let response = args.aa_response.as_deref().map(fs_err::read).transpose()?;
+    let response = args.aa_response.as_deref().map(read_file).transpose()?;
     let exchange = challenge.as_deref().zip(response.as_deref());
     for path in &args.sod {
-        let sod = fs_err::read(path)?;
+        let sod = read_file(path)?;
         let report = emrtd::verify(&emrtd::Input {
             sod: &sod,
             data_groups: &data_groups,
@@ -252,7 +267,7 @@ fn import(files: &[PathBuf], root: &[PathBuf], store: Option<&Path>, json: bool)
     let mut store = open_store(&path)?;
     let roots = roots(root)?;
     for file in files {
-        let report = store.import(&file_name(file), &fs_err::read(file)?, &roots, now())?;
+        let report = store.import(&file_name(file), &read_file(file)?, &roots, now())?;
         if json {
             super::print_json(&report)?;
         } else {
@@ -336,7 +351,7 @@ fn diff(before: &Path, after: &Path, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
-    let bytes = fs_err::read(&args.file)?;
+    let bytes = read_file(&args.file)?;
     let value = emrtd::lds::describe(&bytes).with_context(|| args.file.display().to_string())?;
     if let Some(path) = &args.image {
         let faces = emrtd::lds::face::parse(&bytes).context("no face inside")?;

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
 use crate::{
+    active::models,
     flow::decided,
-    server::{Answer, Key, Server, agent, create_key, form, grey_jpeg, send},
+    server::{Answer, BONAFIDE, Key, Server, agent, create_key, form, grey_jpeg, send, test_data},
 };
 
 /// An app with a document at its radio.
@@ -148,14 +149,27 @@ fn trust(server: &Server, key: &Key, csca: &[u8], vouch: &str) -> Answer {
 
 /// Hands the document's pictures in and waits for the decision.
 fn finish(server: &Server, key: &Key, id: &str, token: &str) -> Value {
-    let (kind, body) = form(&[("image", "front.jpg", &grey_jpeg(120))], &[]);
-    let answer = server.post(&format!("/session/{token}/capture/front"), "", &kind, &body);
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    for step in ["skip-back", "submit"] {
+    finish_with(server, key, id, token, None)
+}
+
+/// The same with a selfie.
+fn finish_with(server: &Server, key: &Key, id: &str, token: &str, selfie: Option<&[u8]>) -> Value {
+    let capture = |side: &str, picture: &[u8]| {
+        let (kind, body) = form(&[("image", "picture.jpg", picture)], &[]);
+        let answer = server.post(&format!("/session/{token}/capture/{side}"), "", &kind, &body);
+        assert_eq!(answer.status, 200, "{side}: {}", answer.text);
+    };
+    let step = |name: &str| {
         let answer =
-            server.post(&format!("/session/{token}/{step}"), "", "application/x-www-form-urlencoded", b"");
-        assert_eq!(answer.status, 200, "{step}: {}", answer.text);
+            server.post(&format!("/session/{token}/{name}"), "", "application/x-www-form-urlencoded", b"");
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text);
+    };
+    capture("front", &grey_jpeg(120));
+    step("skip-back");
+    if let Some(selfie) = selfie {
+        capture("selfie", selfie);
     }
+    step("submit");
     decided(server, id, &key.text)
 }
 
@@ -305,6 +319,249 @@ fn trust_is_imported_on_record_compared_first_and_never_silently_or_for_others()
     assert_eq!(count(&stranger), Some(0));
     let sql = "SELECT count(*) FROM audit_log WHERE action = 'chip.trust.import'";
     assert_eq!(crate::screening::count(data.path(), sql), 1);
+}
+
+/// Runs `bonafide chip …`: whether it succeeded, what it printed as JSON lines, and what it complained about.
+fn command(args: &[&str]) -> (bool, Vec<Value>, String) {
+    let output = std::process::Command::new(BONAFIDE).arg("chip").args(args).output().expect("starts");
+    let text = String::from_utf8(output.stdout).expect("is text");
+    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!complaint.contains("panicked"), "{args:?}: {complaint}");
+    (output.status.success(), lines, complaint)
+}
+
+#[test]
+fn the_chip_commands_judge_import_compare_and_show_as_their_help_says() {
+    let Some(data) = test_data().map(|data| data.join("emrtd")) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let path = |relative: &str| data.join(relative).to_str().unwrap().to_owned();
+    let (german, dutch) =
+        (path("masterlist/DE_ML_2026-05-28-08-28-45.ml"), path("masterlist/NL_ML_2026-07-22.ml"));
+    let lists = ["--trust", &german, "--trust", &dutch, "--json"];
+    let verify = |file: &str, more: &[&str]| {
+        let (good, lines, complaint) = command(&[&["verify", "--sod", file], more].concat());
+        assert!(good, "{complaint}");
+        lines.into_iter().next().expect("a report")
+    };
+    let (sod, cms) = (path("sod/01c04a6e50ec.efsod"), path("sod/01c04a6e50ec.cms"));
+    for file in [&sod, &cms] {
+        let report = verify(file, &lists);
+        assert_eq!(report["verdict"], "genuine", "{report}");
+        assert_eq!((&report["sod_signature"], &report["chain"]), (&json!("valid"), &json!("trusted")));
+        assert_eq!((&report["reasons"], &report["dg_hashes"]["1"]), (&json!([]), &json!("not_supplied")));
+    }
+    let (chip, tampered) = (path("lds/bsi2008/EF_SOD.bin"), home.path().join("tampered"));
+    let groups: Vec<String> = [1, 2, 14]
+        .iter()
+        .map(|n| format!("{n}={}", path(&format!("lds/bsi2008/Datagroup{n}.bin"))))
+        .collect();
+    let dg: Vec<&str> = groups.iter().flat_map(|pair| ["--dg", pair.as_str()]).collect();
+    let report = verify(&chip, &[dg.as_slice(), &lists].concat());
+    assert_eq!((&report["verdict"], &report["dg_hashes"]["2"]), (&json!("untrusted"), &json!("match")));
+    let mut bytes = std::fs::read(path("lds/bsi2008/Datagroup1.bin")).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&tampered, bytes).unwrap();
+    let pair = format!("1={}", tampered.to_str().unwrap());
+    let report = verify(&chip, &[["--dg", pair.as_str()].as_slice(), &lists].concat());
+    assert_eq!((&report["verdict"], &report["dg_hashes"]["1"]), (&json!("refused"), &json!("mismatch")));
+    assert!(report["reasons"].to_string().contains("dg1_hash_mismatch"));
+
+    // the store: import, list, diff; a master list's signer against a root
+    let store = home.path().join("trust.json");
+    let store = store.to_str().unwrap();
+    let root = path("masterlist/DE_ROOT_CA_CSCA07.cer");
+    let import = |file: &str, root: &str| {
+        command(&["trust", "import", file, "--root", root, "--store", store, "--json"])
+    };
+    let (good, lines, _) = import(&german, &root);
+    assert!(good);
+    assert_eq!((&lines[0]["certificates"], &lines[0]["added"]), (&json!(588), &json!(588)));
+    assert_eq!(lines[0]["authority"], "root");
+    assert!(!import(&dutch, &root).0, "the Dutch list's signer does not hang on the German root");
+    assert_eq!(import(&german, &root).1[0]["added"], 0);
+    let (_, lines, _) = command(&["trust", "list", "--store", store, "--json"]);
+    assert_eq!(lines[0]["certificates"].as_array().map(Vec::len), Some(588));
+    assert_eq!(lines[0]["imports"].as_array().map(Vec::len), Some(2));
+    let (_, lines, _) = command(&["trust", "diff", store, &dutch, "--json"]);
+    let count = |what: &str| lines[0][what].as_array().map(Vec::len);
+    assert_eq!(
+        (count("added"), lines[0]["unchanged"].as_u64()),
+        (Some(39), Some(372)),
+        "{:?}",
+        count("removed")
+    );
+    assert_eq!(verify(&sod, &["--store", store, "--json"])["verdict"], "genuine");
+    let nothing = home.path().join("nothing.json");
+    assert_eq!(verify(&sod, &["--store", nothing.to_str().unwrap(), "--json"])["verdict"], "untrusted");
+
+    // every kind of file
+    let kinds = [
+        ("EF.COM", "60145f0104303130365f36063034303030305c026175"),
+        ("DG7", "67090201015f4303ffd8ff"),
+        ("DG11", "6b125c025f0f5f0f0b534d4954483c3c4a4f484e"),
+        ("DG12", "6c0f5c025f265f26083230313730393035"),
+        ("DG13", "6d03010203"),
+        ("DG16", "700e020101a1095f5101415f52023132"),
+        ("EF.CardAccess", "31143012060a04007f0007020204020202010202010d"),
+        ("DG14", "6e1631143012060a04007f0007020204020202010202010d"),
+    ];
+    let show = |file: &str| command(&["show", file, "--json"]);
+    for (kind, text) in kinds {
+        let file = home.path().join("file");
+        let bytes: Vec<u8> = text
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        std::fs::write(&file, bytes).unwrap();
+        let (good, lines, complaint) = show(file.to_str().unwrap());
+        assert!(good, "{kind}: {complaint}");
+        assert_eq!(lines[0]["file"], kind);
+    }
+    for (kind, file) in [
+        ("DG1", "lds/bsi2008/Datagroup1.bin"),
+        ("DG2", "lds/bsi2008/Datagroup2.bin"),
+        ("DG15", "lds/bsi2008/Datagroup15.bin"),
+        ("EF.SOD", "lds/bsi2008/EF_SOD.bin"),
+        ("certificate", "masterlist/NL_ROOT_CA.cer"),
+        ("CSCA master list", "masterlist/NL_ML_2026-07-22.ml"),
+    ] {
+        assert_eq!(show(&path(file)).1[0]["file"], kind);
+    }
+
+    // what is no such file: a word and a failure, or a verdict where a verdict was asked for
+    let empty = home.path().join("empty");
+    std::fs::write(&empty, b"").unwrap();
+    let folder = home.path().to_str().unwrap();
+    let mut bad = vec!["/no/such/file", folder];
+    if cfg!(unix) {
+        bad.push("/dev/zero");
+    }
+    for file in bad {
+        for args in [
+            vec!["show", file, "--json"],
+            vec!["verify", "--sod", file, "--trust", &german, "--json"],
+            vec!["verify", "--sod", &sod, "--trust", file, "--json"],
+            vec!["trust", "import", file, "--store", store],
+            vec!["trust", "list", file],
+            vec!["trust", "diff", file, store],
+        ] {
+            let (good, _, complaint) = command(&args);
+            assert!(!good && complaint.starts_with("bonafide: "), "{args:?}: {complaint}");
+        }
+    }
+    let empty = empty.to_str().unwrap();
+    assert!(!show(empty).0);
+    assert_eq!(verify(empty, &lists)["reasons"][0], "sod_malformed: data ends inside an element");
+    for wrong in ["17=x", "0=x", "x", "1=/no/such/file"] {
+        let (good, _, complaint) = command(&["verify", "--sod", &sod, "--dg", wrong, "--trust", &german]);
+        assert!(!good && complaint.starts_with("bonafide: "), "{complaint}");
+    }
+}
+
+/// What the decision says of a selfie beside a chip with this portrait.
+fn matched(server: &Server, key: &Key, workflow: &str, portrait: &[u8], selfie: &[u8]) -> Value {
+    let (id, token) = agreed(server, key, workflow);
+    let mut device = Device::connect(server, &ticket(server, &token));
+    device.hello();
+    let recipe = Recipe { face: portrait.to_vec(), ..Recipe::passport(0) };
+    assert!(matches!(device.carry_all(&mut chip(&recipe, 5)), Some(ServerMessage::Done)));
+    finish_with(server, key, &id, &token, Some(selfie))["face_matches"][0].clone()
+}
+
+#[test]
+fn the_portrait_that_the_chip_holds_is_compared_with_the_selfie_as_jpeg_and_as_jpeg_2000() {
+    let (Some((folder, _)), Some(data)) = (models(), test_data()) else { return };
+    let london = data.join("documents/faces_london");
+    let specimen = data.join("emrtd/lds/bsi2008/Datagroup2.bin");
+    let read = |name: &str| std::fs::read(london.join(name)).ok();
+    let (Some(one), Some(one_smiles), Some(two), Ok(group)) =
+        (read("001_neutral.jpg"), read("001_smiling.jpg"), read("002_smiling.jpg"), std::fs::read(&specimen))
+    else {
+        eprintln!("skipped: no test data");
+        return;
+    };
+    let small = |bytes: &[u8]| {
+        let pixels = imaging::decode(bytes, &imaging::Limits::default()).expect("is a picture").pixels;
+        imaging::encode_jpeg(&imaging::fit_within(&pixels, 640), 90)
+    };
+    let folder_text = folder.to_str().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let key = create_key(home.path(), &[]);
+    let server = Server::start_with(home.path(), &[("BONAFIDE_MODELS", folder_text)]);
+    assert_eq!(trust(&server, &key, &issuer().csca, "true").status, 201);
+    let features =
+        [json!({ "feature": "OCR" }), json!({ "feature": "NFC" }), json!({ "feature": "FACE_MATCH" })];
+    let body = json!({ "workflow_label": "chip and face", "features": features });
+    let made = server.post_json("/v3/workflows/", &key.text, &body);
+    assert_eq!(made.status, 201, "{}", made.text);
+    let workflow = made.json()["uuid"].as_str().unwrap().to_owned();
+
+    // JPEG: another picture of the same person, and another person
+    let portrait = small(&one);
+    let genuine = matched(&server, &key, &workflow, &portrait, &small(&one_smiles));
+    assert_eq!((&genuine["source"], &genuine["status"]), (&json!("chip"), &json!("Approved")), "{genuine}");
+    let impostor = matched(&server, &key, &workflow, &portrait, &small(&two));
+    assert_eq!(
+        (&impostor["source"], &impostor["status"]),
+        (&json!("chip"), &json!("Declined")),
+        "{impostor}"
+    );
+    assert!(genuine["score"].as_f64() > impostor["score"].as_f64());
+
+    // JPEG 2000: the federal specimen of 2008, against its own picture handled once more, and a stranger
+    let faces = emrtd::lds::face::parse(&group).expect("is read");
+    let pixels = faces[0].decode_jpeg2000().expect("is JPEG 2000");
+    let picture = imaging::RgbImage::from_raw(pixels.width, pixels.height, pixels.rgb).expect("fits");
+    let again = imaging::encode_jpeg(&imaging::fit_within(&picture, 380), 60);
+    let genuine = matched(&server, &key, &workflow, &faces[0].bytes, &again);
+    assert_eq!((&genuine["source"], &genuine["status"]), (&json!("chip"), &json!("Approved")), "{genuine}");
+    let impostor = matched(&server, &key, &workflow, &faces[0].bytes, &small(&two));
+    assert_eq!(
+        (&impostor["source"], &impostor["status"]),
+        (&json!("chip"), &json!("Declined")),
+        "{impostor}"
+    );
+
+    // a portrait that shows nobody is compared with nobody: never approved on it
+    let nobody = matched(&server, &key, &workflow, &grey_jpeg(120), &small(&one));
+    assert_ne!(nobody["status"], "Approved", "{nobody}");
+}
+
+#[test]
+fn a_chip_read_again_leaves_nothing_of_the_reading_before() {
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start(data.path());
+    let workflow = workflow(&server, &key);
+    let (_, token) = agreed(&server, &key, &workflow);
+    let files = || {
+        let mut found = Vec::new();
+        let mut folders = vec![data.path().join("blobs")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("is there").flatten() {
+                if entry.path().is_dir() { folders.push(entry.path()) } else { found.push(entry.path()) }
+            }
+        }
+        found.sort();
+        found
+    };
+    let before = files();
+    let read = |seed: u64| {
+        let mut device = Device::connect(&server, &ticket(&server, &token));
+        device.hello();
+        let mut chip = chip(&Recipe::passport(3_000), seed);
+        assert!(matches!(device.carry_all(&mut chip), Some(ServerMessage::Done)));
+    };
+    read(2);
+    let first = files();
+    assert_eq!(first.len(), before.len() + 1);
+    read(3);
+    let second = files();
+    // the old file goes right after the new row is kept
+    assert_eq!(second.len(), first.len(), "{second:?}");
+    assert_ne!(second, first);
 }
 
 /// Figures, not a test: `cargo xtask bench chip` runs it and reads the line that begins with `FIGURES`.
