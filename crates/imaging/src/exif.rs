@@ -101,6 +101,18 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
+    /// The entry's fractions, at most `max` of them; one without a denominator ends them.
+    pub(crate) fn fractions(&self, entry: Entry, max: usize) -> Vec<f32> {
+        let Some(start) = (entry.kind == 5).then(|| self.u32(entry.at)).flatten() else { return Vec::new() };
+        (0..(entry.count as usize).min(max))
+            .map_while(|k| {
+                let at = (start as usize).checked_add(8 * k)?;
+                let (over, under) = (self.u32(at)?, self.u32(at.checked_add(4)?)?);
+                (under > 0).then(|| over as f32 / under as f32)
+            })
+            .collect()
+    }
+
     fn text(&self, entry: Entry) -> Option<String> {
         if entry.kind != 2 {
             return None;

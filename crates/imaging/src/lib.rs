@@ -19,6 +19,7 @@ mod png;
 pub mod quality;
 mod resize;
 mod tiff;
+mod tiff_ycc;
 mod webp;
 
 pub use door::{DecodeError, Format, Limits, Metadata, Picture, decode, decode_pages, sniff};

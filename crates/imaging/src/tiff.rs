@@ -4,6 +4,7 @@
 
 use crate::door::{DecodeError, Decoded, Limits, Metadata, pixels_of, read_exif};
 use crate::exif::Reader;
+use crate::tiff_ycc;
 
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeError> {
     let mut metadata = Metadata { orientation: 1, ..Metadata::default() };
@@ -45,6 +46,28 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
         }
     }
     read_exif(bytes, &mut metadata);
+    let subsampling = values(530, 2);
+    let subsampled = one(262) == Some(6) && matches!(one(259), Some(1 | 32773)) && samples == 3 && bits == 8;
+    if subsampled && offsets == 273 && one(284).unwrap_or(1) == 1 {
+        let fractions = |tag: u16, max: usize| {
+            entries.iter().find(|e| e.tag == tag).map(|&e| reader.fractions(e, max)).unwrap_or_default()
+        };
+        let layout = tiff_ycc::Layout {
+            width,
+            height,
+            // Two by two where the tag is absent (§21).
+            subsampling: match subsampling[..] {
+                [across, down] => (across, down),
+                _ => (2, 2),
+            },
+            rows_per_strip: one(278).unwrap_or(height),
+            strips: values(273, 1 << 20).into_iter().zip(values(279, 1 << 20)).collect(),
+            packed: one(259) == Some(32773),
+            reference: fractions(532, 6).try_into().unwrap_or(tiff_ycc::FULL_RANGE),
+            luma: fractions(529, 3).try_into().unwrap_or(tiff_ycc::CCIR_601),
+        };
+        return Ok((tiff_ycc::decode(bytes, &layout)?, metadata));
+    }
     let decoder =
         image::codecs::tiff::TiffDecoder::new(std::io::Cursor::new(bytes)).map_err(DecodeError::malformed)?;
     Ok((pixels_of(decoder, limits)?, metadata))
