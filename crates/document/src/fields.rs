@@ -390,7 +390,11 @@ mod tests {
             .enumerate()
             .map(|(i, ch)| Glyph { ch, at: (i as f32 + 0.5) / n, p: 0.99, or: ['\0'; 4] })
             .collect();
-        Line { quad: [point(x, y), point(x + w, y), point(x + w, y + h), point(x, y + h)], glyphs }
+        Line {
+            quad: [point(x, y), point(x + w, y), point(x + w, y + h), point(x, y + h)],
+            glyphs,
+            draft: false,
+        }
     }
 
     fn value(fields: &BTreeMap<String, Value>, name: &str) -> String {

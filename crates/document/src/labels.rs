@@ -130,6 +130,16 @@ pub(crate) fn find(chars: &[char]) -> Vec<Found> {
     found
 }
 
+/// Whether a line is made of labels alone: beside them stand no letters, and no more digits than the number of a field
+/// has.
+pub(crate) fn only(chars: &[char]) -> bool {
+    let found = find(chars);
+    let inside = |i: usize| found.iter().any(|f| f.glyphs.contains(&i));
+    let beside =
+        |is: fn(&char) -> bool| chars.iter().enumerate().filter(|(i, c)| is(c) && !inside(*i)).count();
+    !found.is_empty() && beside(|c| c.is_alphabetic()) == 0 && beside(|c| c.is_numeric()) <= 2
+}
+
 fn lookup(table: &Table, phrase: &str, words: usize) -> Option<&'static str> {
     if let Some(field) = table.phrases.get(phrase) {
         return Some(field);
@@ -171,6 +181,15 @@ mod tests {
         assert_eq!(fields("Natlonalité"), ["nationality"]);
         assert_eq!(fields("Dateofbirth"), ["date_of_birth"]);
         assert_eq!(fields("Date ofexpiry"), ["expiration_date"]);
+    }
+
+    #[test]
+    fn a_line_of_labels_is_told_from_one_that_holds_a_value() {
+        let is = |text: &str| only(&text.chars().collect::<Vec<_>>());
+        assert!(is("Nom / Surname (1)") && is("Date de naissance / Date of birth (4)") && is("Dateofbirth"));
+        for text in ["Sexe / Sex F", "Surname OKAFOR", "DOB: 08/31/1978", "Zenith", "185", ""] {
+            assert!(!is(text), "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use imaging::{Point, Quad, RgbImage};
 use inference::{Net, RunError, Tensor};
 
-use crate::geometry::{convex_hull, distance, height, point, polygon_area, width};
+use crate::geometry::{centre, convex_hull, distance, height, point, polygon_area, width};
 
 /// Long side of the picture the search runs on.
 const SEARCH_SIDE: u32 = 360;
@@ -27,27 +27,69 @@ pub(crate) struct Outline {
 
 /// The document's corners in the picture, clockwise, starting at the corner nearest the picture's top-left.
 pub(crate) fn outline(image: &RgbImage) -> Option<Outline> {
+    outlines(image, 1).pop().flatten()
+}
+
+/// Two outlines of one format and about one size: the sides of one card beside each other, in reading order.
+pub(crate) fn pair(image: &RgbImage) -> Option<[Outline; 2]> {
+    let mut cards: Vec<Outline> = outlines(image, 2).into_iter().flatten().collect();
+    cards.sort_by(|a, b| {
+        let (a, b) = (centre(&a.quad), centre(&b.quad));
+        // Beside each other they go from left to right, else from top to bottom.
+        if (a.x - b.x).abs() > (a.y - b.y).abs() { a.x.total_cmp(&b.x) } else { a.y.total_cmp(&b.y) }
+    });
+    let [first, second] = <[Outline; 2]>::try_from(cards).ok()?;
+    let sides = |o: &Outline| {
+        let (w, h) = (width(&o.quad), height(&o.quad));
+        (w.max(h), w.min(h).max(1.0))
+    };
+    let ((long, short), (other_long, other_short)) = (sides(&first), sides(&second));
+    let near = |a: f32, b: f32, most: f32| a.max(b) / a.min(b).max(1e-3) < most;
+    (near(long, other_long, PAIR_SIZES) && near(long / short, other_long / other_short, PAIR_SHAPES))
+        .then_some([first, second])
+}
+
+/// Two sides of one card in one photo differ in size by their distance from the lens only.
+const PAIR_SIZES: f32 = 1.35;
+/// Their proportions differ by perspective only; ID-1 and ID-3 (ISO/IEC 7810) differ by 1.12.
+const PAIR_SHAPES: f32 = 1.1;
+
+/// The outlines of the `count` largest things on the background, largest first; nothing unless each could be a card.
+fn outlines(image: &RgbImage, count: usize) -> Vec<Option<Outline>> {
     let small = imaging::fit_within(image, SEARCH_SIDE);
     let (w, h) = (small.width() as usize, small.height() as usize);
     if w < 64 || h < 64 {
-        return None;
+        return Vec::new();
     }
-    let scale = image.width() as f32 / w as f32;
-    let foreground = foreground(&small)?;
-    let (component, area) = largest_component(&foreground, w, h)?;
+    let Some(foreground) = foreground(&small) else { return Vec::new() };
+    let rough: Vec<Quad> = largest_components(&foreground, w, h, count)
+        .into_iter()
+        .map_while(|component| rough_quad(component, w, h))
+        .collect();
+    if rough.len() < count {
+        return Vec::new();
+    }
+    let fine = imaging::grey(&imaging::fit_within(image, 1000));
+    rough.into_iter().map(|quad| refined(&quad, image, &fine, w)).collect()
+}
+
+/// The corners of one component of the search picture, `w` × `h`, when it fills a quad of a card's size.
+fn rough_quad((component, area): (Vec<Point>, usize), w: usize, h: usize) -> Option<Quad> {
     let hull = convex_hull(component);
     let rough = quad_of_hull(&hull)?;
     let quad_area = polygon_area(&rough);
     let share = quad_area / (w * h) as f32;
-    if !(LEAST_SHARE..0.97).contains(&share)
-        || area as f32 / quad_area < 0.86
-        || polygon_area(&hull) / quad_area < 0.9
-    {
-        return None;
-    }
-    let fine = imaging::fit_within(image, 1000);
+    ((LEAST_SHARE..0.97).contains(&share)
+        && area as f32 / quad_area >= 0.86
+        && polygon_area(&hull) / quad_area >= 0.9)
+        .then_some(rough)
+}
+
+/// A quad of the search picture, `w` wide, drawn to the edges and brought to the picture's own pixels.
+fn refined(rough: &Quad, image: &RgbImage, fine: &imaging::GrayImage, w: usize) -> Option<Outline> {
+    let scale = image.width() as f32 / w as f32;
     let up = fine.width() as f32 / w as f32;
-    let refined = refine(&imaging::grey(&fine), &rough.map(|p| point(p.x * up, p.y * up)))?;
+    let refined = refine(fine, &rough.map(|p| point(p.x * up, p.y * up)))?;
     let quad = order(refined.map(|p| point(p.x / up * scale, p.y / up * scale)));
     if !well_formed(&quad) {
         return None;
@@ -251,10 +293,10 @@ fn close(mask: &mut [bool], w: usize, h: usize, r: usize) {
     }
 }
 
-/// Outline points and area of the largest component.
-fn largest_component(mask: &[bool], w: usize, h: usize) -> Option<(Vec<Point>, usize)> {
+/// Outline points and area of the `count` largest components, the largest first.
+fn largest_components(mask: &[bool], w: usize, h: usize, count: usize) -> Vec<(Vec<Point>, usize)> {
     let mut seen = vec![false; w * h];
-    let mut best: Option<(Vec<Point>, usize)> = None;
+    let mut best: Vec<(Vec<Point>, usize)> = Vec::new();
     for start in 0..w * h {
         if seen[start] || !mask[start] {
             continue;
@@ -287,16 +329,18 @@ fn largest_component(mask: &[bool], w: usize, h: usize) -> Option<(Vec<Point>, u
                 visit(at + w);
             }
         }
-        if best.as_ref().is_none_or(|(_, most)| area > *most) {
+        if best.len() < count || best.last().is_some_and(|(_, least)| area > *least) {
             // Holes (a dark portrait on a dark desk) belong to the document: rows count from end to end.
-            let area = rows.values().map(|(x0, x1)| x1 - x0 + 1).sum();
+            let filled = rows.values().map(|(x0, x1)| x1 - x0 + 1).sum();
             let points = rows
                 .into_iter()
                 .flat_map(|(y, (x0, x1))| {
                     [point(x0 as f32, y as f32 + 0.5), point(x1 as f32 + 1.0, y as f32 + 0.5)]
                 })
                 .collect();
-            best = Some((points, area));
+            best.push((points, filled));
+            best.sort_by_key(|(_, filled)| std::cmp::Reverse(*filled));
+            best.truncate(count);
         }
     }
     best
@@ -506,6 +550,23 @@ mod tests {
             }
             assert_eq!(upright_size(&outline.quad).0.abs_diff(560) / 8, 0);
         }
+    }
+
+    #[test]
+    fn two_cards_of_one_size_are_a_pair_in_reading_order_and_one_card_is_none() {
+        let desk = |cards: &[[u32; 4]]| {
+            RgbImage::from_fn(900, 700, |x, y| {
+                let noise = ((x * 7919 + y * 104_729 + x * y * 31) % 23) as u8;
+                let on = cards.iter().any(|[l, t, r, b]| (*l..*r).contains(&x) && (*t..*b).contains(&y));
+                if on { [225, 220, 205 + noise / 3] } else { [90 + noise, 70 + noise, 50 + noise] }.into()
+            })
+        };
+        let pair_of = |cards: &[[u32; 4]]| pair(&desk(cards));
+        let [upper, lower] = pair_of(&[[250, 380, 650, 632], [260, 60, 660, 312]]).expect("two cards");
+        assert!(centre(&upper.quad).y < 200.0 && centre(&lower.quad).y > 480.0);
+        assert!(pair_of(&[[250, 60, 650, 312]]).is_none());
+        // Another format beside the card is not its other side.
+        assert!(pair_of(&[[250, 380, 650, 632], [260, 30, 560, 330]]).is_none());
     }
 
     #[test]

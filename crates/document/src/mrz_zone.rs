@@ -23,6 +23,11 @@ const LINE_CONFIDENCE: f32 = 0.55;
 /// Most boxes looked at on one page.
 const MOST_CANDIDATES: usize = 60;
 
+/// Boxes read before it is asked whether they make a zone.
+const FEW_CANDIDATES: usize = 6;
+/// Mean probability of its lines' characters from which a zone is sure to be one, read the right way up.
+const ZONE_CONFIDENCE: f32 = 0.85;
+
 /// One strip as the recogniser saw it.
 #[derive(Debug, Clone)]
 pub(crate) struct Strip {
@@ -134,12 +139,24 @@ fn candidates(boxes: &[Quad]) -> Vec<Quad> {
     long
 }
 
-/// The groups of MRZ lines among a page's text boxes, most convincing first.
+/// The groups of MRZ lines among a page's text boxes, most convincing first. The longest boxes are read first, and the
+/// search ends with the first group that is surely a zone; only where no group is are boxes read upside down.
 pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Zone>, RunError> {
+    let candidates = candidates(boxes);
+    let mut upright: Vec<Strip> = Vec::new();
+    for few in candidates.chunks(FEW_CANDIDATES) {
+        for quad in few {
+            upright.push(read_strip(net, image, quad)?);
+        }
+        let plausible = upright.iter().filter(|s| s.plausible()).cloned().collect();
+        let found = grouped(net, image, plausible)?;
+        if found.first().is_some_and(|zone| mean_confidence(zone) >= ZONE_CONFIDENCE) {
+            return Ok(found);
+        }
+    }
     let mut strips = Vec::new();
-    for quad in candidates(boxes) {
-        let upright = read_strip(net, image, &quad)?;
-        let turned = read_strip(net, image, &upside_down(&quad))?;
+    for upright in upright {
+        let turned = read_strip(net, image, &upside_down(&upright.quad))?;
         let best =
             if turned.confidence > upright.confidence + 0.02 && turned.plausible() || !upright.plausible() {
                 turned
@@ -150,6 +167,11 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
             strips.push(best);
         }
     }
+    grouped(net, image, strips)
+}
+
+/// Strips as completed zones of two lines or more, most convincing first.
+fn grouped(net: &dyn Net, image: &RgbImage, strips: Vec<Strip>) -> Result<Vec<Zone>, RunError> {
     let mut groups = group(strips);
     for zone in &mut groups {
         complete(net, image, zone)?;
@@ -290,14 +312,30 @@ pub(crate) fn jittered(quad: &Quad, tall: f32, wide: f32, shift: f32) -> Quad {
     ]
 }
 
-/// Reads overlapping strips over the bottom of an upright page: finds lines without a detector.
-pub(crate) fn scan_bottom(net: &dyn Net, image: &RgbImage) -> Result<Vec<Zone>, RunError> {
+/// Reads overlapping strips over the bottom of an upright page, wherever the detector saw some text: finds lines whose
+/// boxes were cut, split or joined.
+pub(crate) fn scan_bottom(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Zone>, RunError> {
     let (w, h) = (image.width() as f32, image.height() as f32);
+    let extent = |quad: &Quad, of: fn(&imaging::Point) -> f32| {
+        quad.iter().map(of).fold((f32::MAX, f32::MIN), |(a, b), v| (a.min(v), b.max(v)))
+    };
+    // Of the width of the page, what text boxes that cross this height cover.
+    let covered = |y: f32| -> f32 {
+        let across = boxes.iter().filter(|q| {
+            let (top, bottom) = extent(q, |p| p.y);
+            top <= y && y <= bottom
+        });
+        across.map(|q| extent(q, |p| p.x)).map(|(left, right)| right - left).sum::<f32>() / w
+    };
     let mut kept: Vec<Strip> = Vec::new();
     for share in [0.055f32, 0.08] {
         let tall = share * h;
         let mut y = 0.5 * h;
         while y + tall <= h {
+            if covered(y + tall / 2.0) < SCAN_COVER {
+                y += tall * 0.3;
+                continue;
+            }
             let quad = [
                 point(0.02 * w, y),
                 point(0.98 * w, y),

@@ -1,16 +1,15 @@
 //! One side as a flat, upright page with its text boxes: from photo to lines.
 
-use std::sync::Arc;
-
 use imaging::{Point, Quad, RgbImage};
 use inference::{Net, RunError};
 
 use crate::effort::both;
 use crate::geometry::{centre, distance, height, point, width};
+use crate::labels;
 use crate::locate;
 use crate::text::Line;
-use crate::text::detect::detect;
-use crate::text::recognise::{Alphabet, recognise};
+use crate::text::detect::{Detector, detect};
+use crate::text::recognise::LineNet;
 
 /// Long side the photo is brought to before anything is read from it.
 const WORK_SIDE: u32 = 2000;
@@ -61,8 +60,8 @@ impl Page {
     }
 
     /// Finds the text boxes and turns the page so that most text runs left to right (or upside down).
-    pub(crate) fn find_text(&mut self, net: &dyn Net, long_side: u32) -> Result<(), RunError> {
-        self.boxes = detect(net, &self.image, long_side)?;
+    pub(crate) fn find_text(&mut self, detector: &Detector, long_side: u32) -> Result<(), RunError> {
+        self.boxes = detect(detector, &self.image, long_side)?;
         let (mut across, mut down) = (0.0, 0.0);
         for quad in &self.boxes {
             let (w, h) = (width(quad), height(quad));
@@ -115,24 +114,52 @@ fn reading_order(quad: &Quad) -> Quad {
     q
 }
 
-/// The recogniser with its alphabet.
+/// Reads lines, each with the cheapest net that will do.
 #[derive(Clone)]
 pub(crate) struct Recogniser {
-    pub(crate) net: Arc<dyn Net>,
-    pub(crate) alphabet: Arc<Alphabet>,
+    pub(crate) large: LineNet,
+    /// A fifth of the large net's work. Absent: the large one reads everything.
+    pub(crate) small: Option<LineNet>,
 }
 
 impl Recogniser {
-    /// Reads boxes on two threads; empty ones are left out. Order follows the boxes.
+    /// Reads boxes on two threads; lines that say nothing are left out. Order follows the boxes.
+    ///
+    /// What the small net reads as printed labels and nothing else stands: labels are known phrases, found with slips.
+    /// What it reads surely and without digits is a draft: words that tell what a document is do not need more, and a
+    /// line from which a value is taken must be read again ([`Self::again`]). Everything else is read again at once.
     pub(crate) fn read(&self, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Line>, RunError> {
+        let Some(small) = &self.small else { return self.again(image, boxes) };
+        self.each(boxes, |quad| {
+            let line = Line { quad: *quad, glyphs: small.read(image, quad)?, draft: true };
+            let chars: Vec<char> = line.glyphs.iter().map(|g| g.ch).collect();
+            if labels::only(&chars) {
+                return Ok(Line { draft: false, ..line });
+            }
+            if line.confidence() >= SURE && !chars.iter().any(|c| c.is_numeric()) {
+                return Ok(line);
+            }
+            Ok(Line { glyphs: self.large.read(image, quad)?, draft: false, ..line })
+        })
+    }
+
+    /// Reads boxes with the large net.
+    pub(crate) fn again(&self, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Line>, RunError> {
+        self.each(boxes, |quad| Ok(Line { quad: *quad, glyphs: self.large.read(image, quad)?, draft: false }))
+    }
+
+    fn each(
+        &self,
+        boxes: &[Quad],
+        read: impl Fn(&Quad) -> Result<Line, RunError> + Sync,
+    ) -> Result<Vec<Line>, RunError> {
         // Longest first, dealt alternately, so that both threads end together.
         let mut order: Vec<usize> = (0..boxes.len()).collect();
         order.sort_by(|&a, &b| width(&boxes[b]).total_cmp(&width(&boxes[a])));
         let job = |start: usize| -> Result<Vec<(usize, Line)>, RunError> {
             let mut lines = Vec::new();
             for &i in order.iter().skip(start).step_by(2) {
-                let glyphs = recognise(self.net.as_ref(), &self.alphabet, image, &boxes[i])?;
-                lines.push((i, Line { quad: boxes[i], glyphs }));
+                lines.push((i, read(&boxes[i])?));
             }
             Ok(lines)
         };
@@ -143,13 +170,10 @@ impl Recogniser {
         Ok(lines.into_iter().map(|(_, line)| line).filter(|l| !l.glyphs.is_empty()).collect())
     }
 
-    /// Whether the page stands on its head (its longest lines read surer the other way), and those lines as they
-    /// stand. It stops asking when the answer is clear.
-    pub(crate) fn upside_down(
-        &self,
-        image: &RgbImage,
-        boxes: &[Quad],
-    ) -> Result<(bool, Vec<Line>), RunError> {
+    /// Whether the page stands on its head: its longest lines read surer the other way. It stops asking when the
+    /// answer is clear.
+    pub(crate) fn upside_down(&self, image: &RgbImage, boxes: &[Quad]) -> Result<bool, RunError> {
+        let net = self.small.as_ref().unwrap_or(&self.large);
         let mut long: Vec<&Quad> = boxes.iter().filter(|q| width(q) > 2.5 * height(q)).collect();
         long.sort_by(|a, b| {
             // Middling lengths tell most for their cost.
@@ -157,27 +181,23 @@ impl Recogniser {
             cost(a).total_cmp(&cost(b))
         });
         let (mut up, mut down) = (0.0, 0.0);
-        let mut upright = Vec::new();
         for (i, quad) in long.into_iter().take(4).enumerate() {
-            let turned = crate::geometry::upside_down(quad);
-            let both = self.read(image, &[*quad, turned])?;
-            for line in both {
-                let sure = line.confidence() * (line.glyphs.len() as f32).sqrt();
-                if distance(line.quad[0], quad[0]) < 1e-3 {
-                    up += sure;
-                    upright.push(line);
-                } else {
-                    down += sure;
-                }
-            }
+            let sure = |quad: Quad| -> Result<f32, RunError> {
+                let line = Line { quad, glyphs: net.read(image, &quad)?, draft: true };
+                Ok(line.confidence() * (line.glyphs.len() as f32).sqrt())
+            };
+            up += sure(*quad)?;
+            down += sure(crate::geometry::upside_down(quad))?;
             if i > 0 && (down > CLEAR * up || up > CLEAR * down) {
                 break;
             }
         }
-        Ok((down > 1.1 * up, upright))
+        Ok(down > 1.1 * up)
     }
 }
 
+/// Mean probability of its characters from which a line of the small net needs no second look.
+const SURE: f32 = 0.8;
 /// How much surer two lines must read one way than the other for no third to be asked.
 const CLEAR: f32 = 1.4;
 

@@ -151,6 +151,9 @@ pub struct Record {
     pub fields: BTreeMap<String, Field>,
     /// The machine readable zone, when one was found.
     pub mrz: Option<Mrz>,
+    /// Cards seen on the picture given as the front: 2 where both sides lie beside each other on it and no back was
+    /// given, and each was read as a side.
+    pub cards_on_front_picture: u8,
     /// Barcodes, in the order found.
     pub barcodes: Vec<Barcode>,
     /// Quality by side.

@@ -182,6 +182,7 @@ mod tests {
         Line {
             quad: [point(x, y), point(x + 10.0 * n, y), point(x + 10.0 * n, y + 20.0), point(x, y + 20.0)],
             glyphs,
+            draft: false,
         }
     }
 

@@ -4,6 +4,8 @@
 //! smallest rectangles, grown by the unclip rule of the DB paper (Liao et al.
 //! 2020, §3.4: distance = area × ratio ÷ perimeter).
 
+use std::sync::Arc;
+
 use imaging::{Quad, RgbImage};
 use inference::{Net, RunError, Tensor};
 
@@ -20,15 +22,21 @@ const LEAST_SIDE: f32 = 2.0;
 /// No document carries more lines; keeps work bounded on noise.
 const MOST_BOXES: usize = 400;
 
+/// The net that finds text, and the name under which its work is counted.
+pub(crate) struct Detector {
+    pub(crate) net: Arc<dyn Net>,
+    pub(crate) name: &'static str,
+}
+
 /// Text boxes of a picture, in its own pixels, long side along the text; unordered.
-pub(crate) fn detect(net: &dyn Net, image: &RgbImage, long_side: u32) -> Result<Vec<Quad>, RunError> {
+pub(crate) fn detect(detector: &Detector, image: &RgbImage, long_side: u32) -> Result<Vec<Quad>, RunError> {
     let (w, h) = (image.width().max(1), image.height().max(1));
     let scale = long_side as f32 / w.max(h) as f32;
     let fit = |side: u32| ((((side as f32 * scale) / 32.0).round() as u32).max(1)) * 32;
     let (tw, th) = (fit(w), fit(h));
     let small = imaging::resize(image, tw, th);
     let plane = (tw * th) as usize;
-    crate::effort::count("ppocr-v6-det", plane);
+    crate::effort::count(detector.name, plane);
     let mut data = vec![0.0f32; 3 * plane];
     // BGR order and ImageNet statistics, as the weights were trained.
     const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -38,7 +46,7 @@ pub(crate) fn detect(net: &dyn Net, image: &RgbImage, long_side: u32) -> Result<
             data[c * plane + i] = (f32::from(pixel[2 - c]) / 255.0 - MEAN[c]) / STD[c];
         }
     }
-    let out = net.run(&[Tensor { shape: vec![1, 3, th as usize, tw as usize], data }])?;
+    let out = detector.net.run(&[Tensor { shape: vec![1, 3, th as usize, tw as usize], data }])?;
     let map = out.into_iter().next().map(|t| t.data).unwrap_or_default();
     let (sx, sy) = (w as f32 / tw as f32, h as f32 / th as f32);
     let mut boxes = boxes_of_map(&map, tw as usize, th as usize);

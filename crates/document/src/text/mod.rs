@@ -14,6 +14,8 @@ pub(crate) struct Line {
     /// Corners in page pixels, clockwise from the top-left as read.
     pub(crate) quad: Quad,
     pub(crate) glyphs: Vec<Glyph>,
+    /// Read by the small net only: good for words that tell the document, not for values.
+    pub(crate) draft: bool,
 }
 
 impl Line {
@@ -40,7 +42,7 @@ impl Line {
             [between(q[0], q[1], a), between(q[0], q[1], b), between(q[3], q[2], b), between(q[3], q[2], a)];
         let span = (b - a).max(1e-6);
         let glyphs = part.iter().map(|g| Glyph { at: (g.at - a) / span, ..*g }).collect();
-        Some(Self { quad, glyphs })
+        Some(Self { quad, glyphs, draft: self.draft })
     }
 
     pub(crate) fn height(&self) -> f32 {
@@ -120,7 +122,7 @@ mod tests {
     fn a_slice_keeps_its_place_on_the_line() {
         let glyphs =
             (0..10).map(|i| Glyph { ch: 'A', at: 0.05 + 0.1 * i as f32, p: 1.0, or: ['\0'; 4] }).collect();
-        let line = Line { quad: bar(0.0, 100.0, 0.0, 10.0), glyphs };
+        let line = Line { quad: bar(0.0, 100.0, 0.0, 10.0), glyphs, draft: false };
         let part = line.slice(5..8).expect("three glyphs");
         assert!((part.quad[0].x - 50.0).abs() < 0.1 && (part.quad[1].x - 80.0).abs() < 0.1);
     }

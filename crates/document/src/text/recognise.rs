@@ -1,5 +1,7 @@
 //! Reads one text line with a CTC net (PP-OCR recognition), keeping where each character stands and how sure it is.
 
+use std::sync::Arc;
+
 use imaging::{Quad, RgbImage};
 use inference::{Net, RunError, Tensor};
 
@@ -32,6 +34,14 @@ const LEAST_ALTERNATIVE: f32 = 2e-4;
 /// The characters the net knows, by class; class 0 is the CTC blank.
 pub(crate) struct Alphabet(Vec<char>);
 
+/// A line recogniser: its net, what its classes mean, and the name under which its work is counted.
+#[derive(Clone)]
+pub(crate) struct LineNet {
+    pub(crate) net: Arc<dyn Net>,
+    pub(crate) alphabet: Arc<Alphabet>,
+    pub(crate) name: &'static str,
+}
+
 impl Alphabet {
     /// From the `character` metadata of the model: one character a line; a space is the last class.
     pub(crate) fn from_metadata(characters: &str) -> Self {
@@ -46,7 +56,7 @@ impl Alphabet {
     }
 }
 
-/// A crop scaled to the net's input height: CHW floats in -1..1 and the used width.
+/// A crop scaled to the net's input height: CHW floats in -1..1, padded to a multiple of [`WIDTH_STEP`].
 fn prepare(image: &RgbImage, quad: &Quad) -> Tensor {
     let (w, h) = (width(quad).max(1.0), height(quad).max(1.0));
     let wanted = ((w / h) * HEIGHT as f32).round().max(16.0) as u32;
@@ -54,7 +64,6 @@ fn prepare(image: &RgbImage, quad: &Quad) -> Tensor {
     let crop = imaging::warp_quad(image, quad, used, HEIGHT);
     let padded = used.div_ceil(WIDTH_STEP).max(2) * WIDTH_STEP;
     let plane = (padded * HEIGHT) as usize;
-    crate::effort::count("ppocr-v6-rec", plane);
     let mut data = vec![0.0f32; 3 * plane];
     for (x, y, pixel) in crop.enumerate_pixels() {
         let at = (y * padded + x) as usize;
@@ -65,19 +74,17 @@ fn prepare(image: &RgbImage, quad: &Quad) -> Tensor {
     Tensor { shape: vec![1, 3, HEIGHT as usize, padded as usize], data }
 }
 
-/// Reads one line. Positions are relative to the quad.
-pub(crate) fn recognise(
-    net: &dyn Net,
-    alphabet: &Alphabet,
-    image: &RgbImage,
-    quad: &Quad,
-) -> Result<Vec<Glyph>, RunError> {
-    let tensor = prepare(image, quad);
-    let padded = *tensor.shape.last().unwrap_or(&1) as f32;
-    let aspect = width(quad).max(1.0) / height(quad).max(1.0);
-    let used = (aspect * HEIGHT as f32).clamp(16.0, MOST_WIDTH as f32);
-    let out = net.run(&[tensor])?;
-    Ok(out.first().map(|t| greedy(t, alphabet, padded / used)).unwrap_or_default())
+impl LineNet {
+    /// Reads one line. Positions are relative to the quad.
+    pub(crate) fn read(&self, image: &RgbImage, quad: &Quad) -> Result<Vec<Glyph>, RunError> {
+        let tensor = prepare(image, quad);
+        let padded = *tensor.shape.last().unwrap_or(&1);
+        crate::effort::count(self.name, padded * HEIGHT as usize);
+        let aspect = width(quad).max(1.0) / height(quad).max(1.0);
+        let used = (aspect * HEIGHT as f32).clamp(16.0, MOST_WIDTH as f32);
+        let out = self.net.run(&[tensor])?;
+        Ok(out.first().map(|t| greedy(t, &self.alphabet, padded as f32 / used)).unwrap_or_default())
+    }
 }
 
 /// Best class a step, repeats and blanks removed.
@@ -86,11 +93,7 @@ fn greedy(scores: &Tensor, alphabet: &Alphabet, stretch: f32) -> Vec<Glyph> {
     let mut glyphs: Vec<Glyph> = Vec::new();
     let mut last = 0;
     for (step, row) in scores.data.chunks_exact(classes.max(1)).take(steps).enumerate() {
-        let (class, p) = row
-            .iter()
-            .copied()
-            .enumerate()
-            .fold((0, f32::MIN), |best, (i, v)| if v > best.1 { (i, v) } else { best });
+        let (class, p) = best(row);
         let at = ((step as f32 + 0.5) / steps as f32 * stretch).min(1.0);
         if class == last {
             if class != 0
@@ -110,12 +113,40 @@ fn greedy(scores: &Tensor, alphabet: &Alphabet, stretch: f32) -> Vec<Glyph> {
     glyphs
 }
 
+/// Values compared at once: a step has thousands of classes, most of no weight.
+const LANES: usize = 32;
+
+/// The greatest of some values.
+fn greatest(values: &[f32]) -> f32 {
+    let mut lanes = [f32::MIN; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane = if v > *lane { v } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::MIN, |a, &b| if b > a { b } else { a })
+}
+
+/// The likeliest class of a step and its probability.
+fn best(row: &[f32]) -> (usize, f32) {
+    let most = greatest(row);
+    (row.iter().position(|v| *v >= most).unwrap_or(0), most)
+}
+
 fn alternatives(row: &[f32], taken: usize, alphabet: &Alphabet) -> [char; ALTERNATIVES] {
     let mut best = [(0usize, LEAST_ALTERNATIVE); ALTERNATIVES];
-    for (class, &p) in row.iter().enumerate().skip(1) {
-        if class != taken && p > best[ALTERNATIVES - 1].1 {
-            best[ALTERNATIVES - 1] = (class, p);
-            best.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (block, values) in row.chunks(LANES).enumerate() {
+        if greatest(values) <= best[ALTERNATIVES - 1].1 {
+            continue;
+        }
+        for (i, &p) in values.iter().enumerate() {
+            let class = block * LANES + i;
+            if class != 0 && class != taken && p > best[ALTERNATIVES - 1].1 {
+                best[ALTERNATIVES - 1] = (class, p);
+                best.sort_by(|a, b| b.1.total_cmp(&a.1));
+            }
         }
     }
     best.map(|(class, _)| if class == 0 { '\0' } else { alphabet.get(class).unwrap_or('\0') })
