@@ -2,14 +2,15 @@
 //!
 //! 1. the whole picture at a moderate size; 2. every region that looks like bars, brought upright, and every box that
 //!    looks like a matrix code; 3. the whole picture at other scales; 4. the regions of bars turned by some degrees.
-//!    Where [`crate::locate`] finds neither bars nor a matrix, a second look at half the size ends it. It stops at the first rung that
-//!    reads something, unless asked for all.
+//!    Where [`crate::locate`] finds neither bars nor a matrix, one look at half the moderate size is all. It stops at
+//!    the first rung that reads something, unless asked for all.
 
 use crate::locate::{Region, find};
 use crate::pixels::{Corner, Gray, GrayView, Square};
-use rxing::common::{GlobalHistogramBinarizer, HybridBinarizer};
+use rxing::common::{BitMatrix, GlobalHistogramBinarizer, HybridBinarizer};
 use rxing::{
-    BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, RXingResult, Reader,
+    BarcodeFormat, Binarizer, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader,
+    RXingResult, Reader,
 };
 use serde::Serialize;
 use std::collections::HashSet;
@@ -119,6 +120,9 @@ const ENLARGED_SIDE: f32 = 2000.0;
 /// The whole picture is read with at most this many pixels on the long side: smaller codes are for the located regions.
 const WHOLE_SIDE: f32 = 1600.0;
 
+/// What an attempt costs of the budget at least: small pictures have as many to make as large ones.
+const LEAST_ATTEMPT: f32 = 40_000.0;
+
 struct Ladder<'a> {
     budget: f32,
     options: &'a Options,
@@ -147,9 +151,6 @@ impl Ladder<'_> {
         let k = (WHOLE_SIDE / picture.width.max(picture.height) as f32).min(1.0);
         let whole = if k < 1.0 { picture.scaled(k) } else { picture.clone() };
         let back = |x: f32, y: f32| (x / (k * shrink), y / (k * shrink));
-        if self.look(&whole, "whole", &back, &safe, Threshold::Local) {
-            return;
-        }
         let mut spots = find(&picture, 6);
         if bars.is_empty() {
             spots.bars.clear();
@@ -158,9 +159,14 @@ impl Ladder<'_> {
             spots.matrices.clear();
         }
         if spots.bars.is_empty() && spots.matrices.is_empty() {
-            let half = whole.scaled(0.5).stretched();
-            let k = k * shrink * 0.5;
-            self.look(&half, "scaled", &|x, y| (x / k, y / k), &safe, Threshold::Local);
+            // A code that no region shows is a tiny one on a small picture, or so large that fewer pixels will do.
+            let part = (WHOLE_SIDE / 2.0 / whole.width.max(whole.height) as f32).min(1.0);
+            let small = if part < 1.0 { whole.scaled(part).stretched() } else { whole };
+            let k = k * shrink * part;
+            self.look(&small, "scaled", &|x, y| (x / k, y / k), &safe, Threshold::Local);
+            return;
+        }
+        if self.look(&whole, "whole", &back, &safe, Threshold::Local) {
             return;
         }
         for spot in &spots.bars {
@@ -310,7 +316,7 @@ impl Ladder<'_> {
         if self.done() || formats.is_empty() {
             return self.done();
         }
-        self.budget -= (picture.width * picture.height) as f32;
+        self.budget -= ((picture.width * picture.height) as f32).max(LEAST_ATTEMPT);
         for result in decode(picture, formats, threshold) {
             let Some(barcode) = barcode(&result, rung, back) else { continue };
             if !self.found.iter().any(|known| known.format == barcode.format && known.bytes == barcode.bytes)
@@ -349,16 +355,95 @@ fn decode(picture: &Gray, formats: &[Format], threshold: Threshold) -> Vec<RXing
     };
     let outcome = quietly(|| {
         let source = Luma8LuminanceSource::new(picture.pixels.clone(), width, height).ok()?;
-        let mut reader = MultiFormatReader::default();
         if threshold == Threshold::Global {
-            reader
-                .decode_with_hints(&mut BinaryBitmap::new(GlobalHistogramBinarizer::new(source)), &hints)
-                .ok()
+            ask(&mut BinaryBitmap::new(GlobalHistogramBinarizer::new(source)), hints)
         } else {
-            reader.decode_with_hints(&mut BinaryBitmap::new(HybridBinarizer::new(source)), &hints).ok()
+            ask(&mut BinaryBitmap::new(HybridBinarizer::new(source)), hints)
         }
     });
     outcome.flatten().into_iter().collect()
+}
+
+/// Asks for the formats of `hints`, but not for QR codes where their finder patterns are without number: the library
+/// weighs every three of them.
+fn ask<B: Binarizer>(bitmap: &mut BinaryBitmap<B>, mut hints: DecodeHints) -> Option<RXingResult> {
+    if let Some(formats) = &mut hints.PossibleFormats
+        && formats.contains(&BarcodeFormat::QR_CODE)
+        && finders(bitmap.get_black_matrix()) > MOST_FINDERS
+    {
+        formats.remove(&BarcodeFormat::QR_CODE);
+        if formats.is_empty() {
+            return None;
+        }
+    }
+    MultiFormatReader::default().decode_with_hints(bitmap, &hints).ok()
+}
+
+/// Finder patterns above which a picture shows no QR code but a pattern: a code has three.
+const MOST_FINDERS: usize = 100;
+
+/// Lengths of the dark, light and dark runs of a column from a place on, upwards or downwards.
+fn runs_along(matrix: &BitMatrix, x: u32, y: u32, step: i64) -> [u32; 3] {
+    let mut runs = [0; 3];
+    let (mut at, mut run) = (i64::from(y), 0);
+    while let Some(length) = runs.get_mut(run) {
+        if at < 0 || at >= i64::from(matrix.height()) {
+            break;
+        }
+        if matrix.get(x, at as u32) == (run != 1) {
+            *length += 1;
+            at += step;
+        } else {
+            run += 1;
+        }
+    }
+    runs
+}
+
+/// Places where dark and light alternate as 1:1:3:1:1 along two rows and down the column between
+/// (ISO/IEC 18004 §7.3.2); counting ends above [`MOST_FINDERS`].
+fn finders(matrix: &BitMatrix) -> usize {
+    let (width, height) = (matrix.width(), matrix.height());
+    // The row in which a column was last the middle of a pattern, and over how many rows.
+    let mut middles: Vec<(u32, u32)> = vec![(0, 0); width as usize + 2];
+    let mut count = 0;
+    for y in 1..=height {
+        let mut runs = [0_u32; 5];
+        let mut dark = false;
+        for x in 0..=width {
+            let here = x < width && matrix.get(x, y - 1);
+            if here == dark && x < width {
+                runs[4] += 1;
+                continue;
+            }
+            let [a, b, c, d, e] = runs;
+            let unit = (a + b + c + d + e) as f32 / 7.0;
+            let like = |run: u32, units: f32| (run as f32 - units * unit).abs() < units * unit * 0.5 + 0.5;
+            if dark && a > 0 && like(a, 1.0) && like(b, 1.0) && like(c, 3.0) && like(d, 1.0) && like(e, 1.0) {
+                let middle = (x - e - d - c / 2) as usize;
+                let near = middles.get(middle.saturating_sub(1)..middle + 2).unwrap_or_default();
+                let before = near.iter().filter(|(row, _)| *row + 1 == y).map(|(_, n)| *n).max();
+                let rows = before.unwrap_or(0) + 1;
+                if let Some(place) = middles.get_mut(middle) {
+                    *place = (y, rows);
+                }
+                let crossed = rows == 2 && {
+                    let [up, gap_up, edge_up] = runs_along(matrix, middle as u32, y - 1, -1);
+                    let [down, gap_down, edge_down] = runs_along(matrix, middle as u32, y - 1, 1);
+                    // The middle row itself is in both halves.
+                    like((up + down).saturating_sub(1), 3.0)
+                        && [gap_up, edge_up, gap_down, edge_down].iter().all(|run| like(*run, 1.0))
+                };
+                count += usize::from(crossed);
+                if count > MOST_FINDERS {
+                    return count;
+                }
+            }
+            runs = [b, c, d, e, 1];
+            dark = here;
+        }
+    }
+    count
 }
 
 /// Runs the library's code; a panic in it gives `None`.
@@ -476,6 +561,32 @@ mod tests {
         let text: String = bytes.iter().map(|b| char::from(*b)).collect();
         assert_eq!(content(&text), (text.clone(), bytes));
         assert_eq!(content("é€"), ("é€".to_owned(), "é€".as_bytes().to_vec()));
+    }
+
+    #[test]
+    fn a_field_of_finder_patterns_is_told_from_a_code() {
+        let code = drawn("https://example.org/bonafide", BarcodeFormat::QR_CODE, 3, 0.0);
+        let count = |picture: &Gray| {
+            let source = Luma8LuminanceSource::new(
+                picture.pixels.clone(),
+                picture.width as u32,
+                picture.height as u32,
+            )
+            .expect("a picture");
+            finders(BinaryBitmap::new(GlobalHistogramBinarizer::new(source)).get_black_matrix())
+        };
+        assert!((3..6).contains(&count(&code)), "{}", count(&code));
+        // One pattern in every nine modules of two pixels.
+        let ring = |x: usize, y: usize| {
+            let (x, y) = (x / 2 % 9, y / 2 % 9);
+            let far = x.abs_diff(3).max(y.abs_diff(3));
+            x < 7 && y < 7 && far != 2
+        };
+        let mut field = Gray { width: 360, height: 180, pixels: Vec::new() };
+        for y in 0..field.height {
+            field.pixels.extend((0..field.width).map(|x| if ring(x, y) { 20 } else { 230 }));
+        }
+        assert!(count(&field) > MOST_FINDERS);
     }
 
     #[test]
