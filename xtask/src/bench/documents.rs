@@ -3,7 +3,7 @@
 //! One run of `bonafide document read --batch` over each set with the day fixed, so that no document expires under
 //! the bench. Truth stands beside the pictures. Intervals are Wilson's, 95 %. Then the same pictures go through
 //! `rapidocr` and `PassportEye` (PyPI, installed into a virtual environment under `target/`), one program after the
-//! other on all cores; `peers.py` says how their output is scored. `BONAFIDE_BENCH_PEERS=0` leaves them out.
+//! other on all cores, ours with the loading of its nets; `peers.py` says how their output is scored. `BONAFIDE_BENCH_PEERS=0` leaves them out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -308,11 +308,16 @@ fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::R
         "bonafide".to_owned(),
         json!({ "mrz": zones, "fields": fields, "wall_ms": ours.wall_s * 1e3 / n, "cpu_ms": ours.cpu_s * 1e3 / n }),
     );
+    let models = std::env::var_os("BONAFIDE_MODELS").map_or_else(
+        || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".local/share/bonafide/models"),
+        std::path::PathBuf::from,
+    );
     // PassportEye reads with the `tesseract` program of the system; without it every picture counts as not read.
     let printed = output(Command::new(&python).arg(venv.join("peers.py")).args([
         &folder,
         &venv.join("cases.json"),
         &root().join("models/mrz-lines.onnx"),
+        &models,
     ]))?;
     let value: Value = serde_json::from_str(printed.lines().last().unwrap_or_default())
         .context("the peers' script printed no JSON")?;
@@ -392,6 +397,7 @@ fn cases(documents: &Path, folder: &Path) -> anyhow::Result<(std::path::PathBuf,
 }
 
 /// Nets that read, as the manifest names them.
-const NETS: [&str; 3] = ["ppocr-v6-det", "ppocr-v6-rec", "mrz-lines"];
+const NETS: [&str; 5] =
+    ["ppocr-v6-det", "ppocr-v6-det-tiny", "ppocr-v6-rec", "ppocr-v6-rec-tiny", "mrz-lines"];
 /// What the comparison installs; `onnx` counts the nets' operations.
 const PEERS: [&str; 4] = ["rapidocr==3.10.0", "onnxruntime==1.32.0", "PassportEye==2.2.2", "onnx"];
