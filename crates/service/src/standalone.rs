@@ -529,14 +529,14 @@ impl Service {
                     judged(&one_node(Feature::AgeEstimation, age_config), &aged, json!({}));
                 let warnings: Vec<_> =
                     age_verdicts.iter().chain(&live_verdicts).flat_map(|v| v.warnings.clone()).collect();
-                let approved = [&age_verdicts, &live_verdicts]
-                    .iter()
-                    .all(|verdicts| verdicts.iter().all(|verdict| verdict.status == FeatureStatus::Approved));
-                let status = match approved {
-                    false => "Declined",
-                    // Too close to tell: whoever asked decides, by a document.
-                    true if uncertain => "In Review",
-                    true => "Approved",
+                let verdicts = || age_verdicts.iter().chain(&live_verdicts).map(|verdict| verdict.status);
+                let status = if verdicts().any(|status| status == FeatureStatus::Declined) {
+                    "Declined"
+                } else if uncertain || verdicts().any(|status| status != FeatureStatus::Approved) {
+                    // Too close to tell, or liveness was not judged: whoever asked decides, by a document.
+                    "In Review"
+                } else {
+                    "Approved"
                 };
                 block["score"] = live_block["score"].clone();
                 block["status"] = json!(status);

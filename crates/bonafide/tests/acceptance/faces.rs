@@ -271,3 +271,47 @@ fn a_returning_person_is_recognised_by_the_portrait_kept_of_them_and_nobody_else
     let (_, stranger) = walk(returning, "ben", &pictures[0], false);
     assert_eq!(matched(&stranger)["warnings"][0]["risk"], "NO_REFERENCE_IMAGE", "{stranger}");
 }
+
+#[test]
+fn an_age_is_answered_with_a_buffer_and_without_keeping_picture_age_or_template() {
+    let (Some((folder, _)), Some(people)) = (models(), people(1)) else { return };
+    let opened = inference::Models::open(&folder).ok();
+    if opened.is_none_or(|models| face::age::AgeEstimator::open(&models).is_err()) {
+        eprintln!("skipped: the age model is not installed (`bonafide models install faceres-age`)");
+        return;
+    }
+    let picture = imaging::encode_jpeg(&imaging::fit_within(&people[0], 700), 92);
+    let data = tempfile::tempdir().unwrap();
+    let key = create_key(data.path(), &[]);
+    let server = Server::start_with(data.path(), &[("BONAFIDE_MODELS", folder.to_str().unwrap())]);
+    set(data.path(), &["--face-search", "finding double accounts"]);
+    let estimated = |texts: &[(&str, &str)]| -> Value {
+        let answer = check(&server, &key.text, "age-estimation", &picture, texts);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["age_estimation"].clone()
+    };
+    let sqlite = rusqlite::Connection::open(data.path().join("bonafide.db")).unwrap();
+    let count = |table: &str| -> i64 {
+        sqlite.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0)).unwrap()
+    };
+
+    let outcome = estimated(&[("outcome_only", "true"), ("age_estimation_decline_threshold", "1")]);
+    // Without a liveness model the age still stands, but nobody is approved by it alone.
+    let status = if outcome["score"].is_null() { "In Review" } else { "Approved" };
+    assert_eq!((&outcome["outcome"], &outcome["status"]), (&json!("over"), &json!(status)), "{outcome}");
+    for personal in ["age_estimation", "age_interval", "user_image"] {
+        assert!(outcome[personal].is_null(), "{personal}: {outcome}");
+    }
+    assert_eq!((count("sessions"), count("objects"), count("face_templates")), (1, 0, 0));
+
+    let full = estimated(&[("save_api_request", "false")]);
+    let years = full["age_estimation"].as_f64().unwrap();
+    let near = (years.round() as i32).to_string();
+    let unsaved = ("save_api_request", "false");
+    let doubt =
+        [unsaved, ("age_estimation_decline_threshold", near.as_str()), ("age_estimation_buffer", "7")];
+    let uncertain = estimated(&doubt);
+    assert_eq!((&uncertain["outcome"], &uncertain["status"]), (&json!("uncertain"), &json!("In Review")));
+    let under = estimated(&[unsaved, ("age_estimation_decline_threshold", "100")]);
+    assert_eq!((&under["outcome"], &under["status"]), (&json!("under"), &json!("Declined")));
+}
