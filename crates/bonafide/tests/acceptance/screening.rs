@@ -387,6 +387,7 @@ fn clients_of_yente_find_what_they_know() {
     };
     let query = json!({ "queries": { "q1": { "schema": "Person", "properties": { "name": ["Raphael Zapoletes"] } } } });
     assert_eq!(ask("/match/default", &query).status, 503, "no list is loaded");
+    assert_eq!(send(agent().get(server.url("/readyz")).call()).status, 503);
     import(data.path(), &format!("{HEAD}1,Person,Raphael Zapoletes,,1955-11-30,sanction,\n"));
     let answer = ask("/match/default", &query).json();
     assert_eq!(answer["responses"]["q1"]["status"], 200);
@@ -398,6 +399,11 @@ fn clients_of_yente_find_what_they_know() {
     assert_eq!(ask("/match/csv?limit=1&threshold=0.9", &query).status, 200);
     assert_eq!(ask("/match/peps", &query).status, 404);
     assert_eq!(ask("/match/default?limit=many", &query).status, 422);
+    assert_eq!(ask("/match/default?algorithm=best", &query).status, 200);
+    assert_eq!(ask("/match/default?algorithm=logic-v2", &query).status, 400);
+    let mut weighed = query.clone();
+    weighed["weights"] = json!({ "name_match": 0.5 });
+    assert_eq!(ask("/match/default", &weighed).status, 400);
     assert_eq!(ask("/match/default", &json!({ "queries": {} })).status, 400);
     assert_eq!(ask("/match/default", &json!({ "queries": { "a": { "properties": 7 } } })).status, 422);
     let many: serde_json::Map<String, Value> =
@@ -411,10 +417,19 @@ fn clients_of_yente_find_what_they_know() {
     assert_eq!(get("/search/default?q=Zapoletes").json()["results"][0]["id"], "csv:1");
     assert_eq!(get("/search/default?q=Zapoletes&offset=1").json()["results"], json!([]));
     assert_eq!(get("/search/default?q=Zapoletes&offset=-1").status, 422);
+    assert_eq!(get("/search/default?q=Zapoletes").json()["list_versions"][0]["list"], "csv");
+    let found = get("/entities/csv:1").json();
+    assert_eq!(
+        (&found["caption"], &found["list_versions"][0]["list"]),
+        (&json!("Raphael Zapoletes"), &json!("csv"))
+    );
+    assert_eq!(get("/entities/csv:2").status, 404);
     let catalog = get("/catalog").json();
     assert_eq!(catalog["datasets"][1]["children"], json!(["csv"]));
     assert_eq!(get("/algorithms").json()["default"], "bonafide");
-    assert_eq!(send(agent().get(server.url("/healthz")).call()).json(), json!({ "status": "ok" }));
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(send(agent().get(server.url(path)).call()).json(), json!({ "status": "ok" }));
+    }
     assert_eq!(
         send(agent().get(server.url("/catalog")).header("authorization", "Basic x").call()).status,
         403

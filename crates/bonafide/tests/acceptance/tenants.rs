@@ -16,6 +16,7 @@ const PUBLIC: &[&str] = &[
     "GET /system/ready",
     "GET /media/{token}",
     "GET /healthz",
+    "GET /readyz",
 ];
 
 fn call(server: &Server, method: &str, path: &str, key: Option<&str>) -> Answer {
@@ -71,7 +72,8 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
                 .replace("{list_uuid}", list)
                 .replace("{entry_uuid}", UNKNOWN)
                 .replace("{dataset}", "default")
-                .replace("{list_id}", "ofac");
+                .replace("{list_id}", "ofac")
+                .replace("{entity_id}", "ofac:1");
             assert!(!address.contains('{'), "{name}: this test does not know a parameter of it");
             for (who, key) in [
                 ("nobody", None),

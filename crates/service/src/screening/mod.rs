@@ -34,6 +34,10 @@ use crate::{
 
 /// The risk that a hit is.
 const RISK: &str = "POSSIBLE_MATCH_FOUND";
+/// What could not be screened.
+const NOT_SCREENED: &str = "COULD_NOT_PERFORM_AML_SCREENING";
+/// Said when adverse media were asked for.
+const NO_MEDIA: &str = "adverse media were asked for, and no source of them is connected";
 /// Said when there is nothing to screen against.
 const NO_LIST: &str = "no watch-list is loaded; import one with `bonafide aml import`";
 
@@ -124,6 +128,9 @@ impl Asked {
         block["list_versions"] = json!(screening.list_versions);
         block["engine_version"] = json!(screening.engine_version);
         block["config_hash"] = json!(self.settings.hash());
+        if self.settings.adverse_media {
+            block["is_adverse_media_fetched"] = json!(false);
+        }
         memory::apply(&mut block, memory);
         self.settle(&mut block);
         block
@@ -143,6 +150,8 @@ fn settle(block: &mut Value, settings: &Settings) {
     let hits = block["hits"].as_array().cloned().unwrap_or_default();
     let (score, status) = didit::standing(&hits, settings.thresholds);
     block["score"] = json!(score);
+    // A check that was asked for and could not run does not end well.
+    let status = if settings.adverse_media && status == "Approved" { "In Review" } else { status };
     block["status"] = json!(status);
 }
 
@@ -161,6 +170,9 @@ fn evidence_of(block: &Value, node: &mut Node) -> Finding {
     if open > 0 {
         let shows = json!({ "hits": open, "score": block["score"] });
         finding.signals.push(Signal::certain(RISK, "aml.screen/1", shows));
+    }
+    if block["is_adverse_media_fetched"] == false {
+        finding.signals.push(Signal::certain(NOT_SCREENED, "aml.screen/1", json!({ "reason": NO_MEDIA })));
     }
     let action = match block["status"].as_str() {
         Some("Approved") => Action::NoAction,
@@ -319,6 +331,19 @@ mod tests {
         let outcome = examine(&lists, asked(), Vec::new());
         assert_eq!(feature_status(&outcome.block), FeatureStatus::InReview);
         assert_eq!(outcome.block["warnings"][0]["risk"], "COULD_NOT_PERFORM_AML_SCREENING");
+    }
+
+    #[test]
+    fn adverse_media_that_cannot_be_asked_are_said_and_never_end_approved() {
+        let settings = Settings { adverse_media: true, ..Settings::default() };
+        let mut block = json!({ "hits": [], "is_adverse_media_fetched": false });
+        settle(&mut block, &settings);
+        assert_eq!(block["status"], "In Review");
+        let mut node = any_node();
+        let finding = evidence_of(&block, &mut node);
+        assert_eq!(json!(judge(&node, &finding).warnings)[0]["risk"], NOT_SCREENED);
+        settle(&mut block, &Settings::default());
+        assert_eq!(block["status"], "Approved");
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub struct Settings {
     pub weights: DiditWeights,
     /// Whether the person is watched from now on.
     pub monitoring: bool,
+    /// Whether adverse media were asked for: no source of them is connected, and the answer says so.
+    #[serde(default)]
+    pub adverse_media: bool,
 }
 
 impl Settings {
@@ -54,6 +57,11 @@ impl Settings {
                 Some(_) => return Err(format!("{field}: Must be a valid boolean.")),
             }
         }
+        match config.other.get("include_adverse_media") {
+            None | Some(Value::Null) => {}
+            Some(Value::Bool(on)) => settings.adverse_media = *on,
+            Some(_) => return Err("include_adverse_media: Must be a valid boolean.".to_owned()),
+        }
         settings.check()?;
         Ok(settings)
     }
@@ -86,7 +94,7 @@ impl Settings {
 
     /// Fingerprint of everything that decides a result besides query, lists and engine.
     pub(crate) fn hash(&self) -> String {
-        super::fingerprint(&(self.profile(), self.thresholds))
+        super::fingerprint(&(self.profile(), self.thresholds, self.adverse_media))
     }
 }
 

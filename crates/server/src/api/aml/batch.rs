@@ -3,6 +3,7 @@
 //! Lines are read as they come and answered in chunks, so neither side holds the whole. A client that does not
 //! read its answers is not read further. A line that cannot be used gets its own error and the rest goes on.
 
+use aml::ndjson::{Line, Lines};
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -41,48 +42,6 @@ const MEDIA_TYPES: &[&str] = &[
     "application/json-lines",
     "text/plain",
 ];
-
-/// Cuts a stream into lines and holds at most one long line.
-#[derive(Default)]
-struct Lines {
-    held: Vec<u8>,
-    /// The line at hand is too long: what is left of it is thrown away.
-    too_long: bool,
-}
-
-/// A line, or that it was too long.
-#[derive(Debug, PartialEq)]
-enum Line {
-    Whole(Vec<u8>),
-    TooLong,
-}
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<Line>) {
-        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
-        while let Some(piece) = pieces.next() {
-            if self.held.len() + piece.len() > LINE_BYTES {
-                self.too_long = true;
-                self.held.clear();
-            } else if !self.too_long {
-                self.held.extend_from_slice(piece);
-            }
-            if pieces.peek().is_some() {
-                self.end(out);
-            }
-        }
-    }
-
-    /// The line at hand has ended.
-    fn end(&mut self, out: &mut Vec<Line>) {
-        let line = std::mem::take(&mut self.held);
-        if std::mem::take(&mut self.too_long) {
-            out.push(Line::TooLong);
-        } else if !line.iter().all(u8::is_ascii_whitespace) {
-            out.push(Line::Whole(line));
-        }
-    }
-}
 
 /// The caller's own name of a line, given back with its answer.
 fn id_of(object: &Map<String, Value>) -> Value {
@@ -125,7 +84,7 @@ fn read(line: Line) -> (Value, Result<Asked, Value>) {
 /// Reads the request to its end, or as far as the caller's budget goes.
 async fn work(app: App, key: ApiKeyId, body: Body, answers: mpsc::Sender<Bytes>) {
     let mut stream = body.into_data_stream();
-    let mut lines = Lines::default();
+    let mut lines = Lines::new(LINE_BYTES);
     let mut number = 0_u64;
     let mut ended = false;
     while !ended {
@@ -220,20 +179,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_is_too_long_is_thrown_away_alone() {
-        let mut lines = Lines::default();
-        let mut out = Vec::new();
-        lines.push(b"{\"a\":1}\n", &mut out);
-        for _ in 0..3 {
-            lines.push(&vec![b'x'; LINE_BYTES], &mut out);
-            assert!(lines.held.len() <= LINE_BYTES);
-        }
-        lines.push(b"x\n  \n{}", &mut out);
-        lines.end(&mut out);
-        assert_eq!(out, [Line::Whole(b"{\"a\":1}".to_vec()), Line::TooLong, Line::Whole(b"{}".to_vec())]);
-    }
-
-    #[test]
     fn a_line_without_a_name_gets_its_own_error_and_keeps_its_id() {
         let (id, asked) = read(Line::Whole(br#"{"id":"a7","nationality":"XX"}"#.to_vec()));
         assert_eq!(id, "a7");
@@ -244,27 +189,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn however_a_stream_is_cut_the_lines_are_the_same(
-            text in proptest::collection::vec(proptest::sample::select(vec![b'a', b'\n', b' ', b'{']), 0..200),
-            cuts in proptest::collection::vec(0..200_usize, 0..6),
-        ) {
-            let mut whole = Vec::new();
-            let mut lines = Lines::default();
-            lines.push(&text, &mut whole);
-            lines.end(&mut whole);
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
-            cuts.extend([0, text.len()]);
-            cuts.sort_unstable();
-            let mut pieces = Vec::new();
-            let mut lines = Lines::default();
-            for pair in cuts.windows(2) {
-                lines.push(&text[pair[0]..pair[1]], &mut pieces);
-            }
-            lines.end(&mut pieces);
-            prop_assert_eq!(whole, pieces);
-        }
-
         #[test]
         fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = read(Line::Whole(line));

@@ -36,6 +36,7 @@ pub(crate) fn question(fields: &mut Fields) -> (Person, Settings) {
     settings.weights.name = whole("aml_name_weight", settings.weights.name);
     settings.weights.birth = whole("aml_dob_weight", settings.weights.birth);
     settings.weights.country = whole("aml_country_weight", settings.weights.country);
+    settings.adverse_media = fields.boolean("include_adverse_media").unwrap_or(false);
     (person, settings)
 }
 

@@ -1,14 +1,15 @@
 //! yente's matching API, so that its clients work when their base address changes.
 //!
-//! `POST /match/{dataset}`, `GET /search/{dataset}`, `/catalog`, `/algorithms`, `/healthz`, `/readyz`. A dataset is
-//! `default` (all lists) or the id of one list. The key comes as `Authorization: ApiKey …` or as everywhere.
+//! `POST /match/{dataset}`, `GET /search/{dataset}`, `/entities/{entity_id}`, `/catalog`, `/algorithms`, `/healthz`,
+//! `/readyz`. A dataset is `default` (all lists) or the id of one list. The key comes as `Authorization: ApiKey …` or
+//! as everywhere.
 
 use aml::{Screener, yente};
 use axum::{
     Json,
     extract::{Path, Query, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
@@ -24,6 +25,8 @@ use crate::{
 
 /// Longest text that is searched for.
 const SEARCH_CHARACTERS: usize = 500;
+/// Longest id of an entry that is looked for.
+const ID_CHARACTERS: usize = 500;
 /// Most results of a search that can be paged through.
 const SEARCH_RESULTS: usize = 100;
 
@@ -50,6 +53,12 @@ fn share(name: &str, text: &str) -> Result<f32, Failure> {
     text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(wrong)
 }
 
+/// Adds, beside what yente's clients read, what the result was made with.
+fn cite(answer: &mut Value, screener: &Screener) {
+    answer["list_versions"] = json!(screener.manifest().lists);
+    answer["engine_version"] = json!(aml::ENGINE_VERSION);
+}
+
 /// Reads the arguments of a match.
 fn options(query: Vec<(String, String)>) -> Result<yente::MatchOptions, Failure> {
     let mut options = yente::MatchOptions::default();
@@ -58,7 +67,11 @@ fn options(query: Vec<(String, String)>) -> Result<yente::MatchOptions, Failure>
             "limit" => options.limit = whole("limit", &value, 0, 500)?.max(1),
             "threshold" => options.threshold = share("threshold", &value)?,
             "cutoff" => options.cutoff = share("cutoff", &value)?,
-            "algorithm" => options.algorithm = value,
+            "algorithm" if yente::ALGORITHMS.contains(&value.as_str()) => options.algorithm = value,
+            "algorithm" => {
+                let text = format!("Unknown algorithm: {}", printable(&value));
+                return Err(Failure::detail(StatusCode::BAD_REQUEST, "unknown_algorithm", &text));
+            }
             "topics" => options.topics.push(value),
             "include_dataset" => options.include_dataset.push(value),
             "exclude_dataset" => options.exclude_dataset.push(value),
@@ -79,6 +92,7 @@ fn options(query: Vec<(String, String)>) -> Result<yente::MatchOptions, Failure>
         ("limit" = Option<u32>, Query, description = "Most results of a query, up to 500; 5 without it."),
         ("threshold" = Option<f64>, Query, description = "Score from which a result is a match; 0.7 without it."),
         ("cutoff" = Option<f64>, Query, description = "Least score that is returned; 0.5 without it."),
+        ("algorithm" = Option<String>, Query, description = "`best`, `default` or `bonafide`: there is one matcher."),
     ),
     responses(
     (status = 200, body = Object),
@@ -103,6 +117,10 @@ pub(crate) async fn match_entities(
     if request.queries.is_empty() {
         return Err(Failure::detail(StatusCode::BAD_REQUEST, "no_queries", "No queries provided."));
     }
+    if !request.weights.is_empty() || !request.config.is_empty() {
+        let text = "weights and config belong to yente's algorithms; this matcher takes none.";
+        return Err(Failure::detail(StatusCode::BAD_REQUEST, "no_such_setting", text));
+    }
     if request.queries.len() > yente::MAX_BATCH {
         let text = format!("Too many queries in one batch (limit: {})", yente::MAX_BATCH);
         return Err(Failure::detail(StatusCode::BAD_REQUEST, "too_many_queries", &text));
@@ -113,9 +131,7 @@ pub(crate) async fn match_entities(
         .ask_lists(move |screener| {
             knows(screener, &asked).then(|| {
                 let mut answer = yente::answer(screener, &asked, &request, &options);
-                // Beside what yente's clients read: what the result was made with.
-                answer["list_versions"] = json!(screener.manifest().lists);
-                answer["engine_version"] = json!(aml::ENGINE_VERSION);
+                cite(&mut answer, screener);
                 answer["config_hash"] = json!(service::screening::fingerprint(&(&asked, &options)));
                 answer
             })
@@ -176,6 +192,7 @@ pub(crate) async fn search(
                 answer["results"] = results.into_iter().skip(offset).take(limit).collect();
                 answer["limit"] = json!(limit);
                 answer["offset"] = json!(offset);
+                cite(&mut answer, screener);
                 answer
             })
         })
@@ -185,6 +202,42 @@ pub(crate) async fn search(
         None => Err(super::no_lists()),
         Some(None) => Err(no_dataset(&dataset)),
         Some(Some(answer)) => Ok(caller.answer(Json(answer))),
+    }
+}
+
+/// One entry by its id.
+#[utoipa::path(get, path = "/entities/{entity_id}", tag = "yente",
+    params(("entity_id" = String, Path, description = "The id of an entry, as results give it.")),
+    responses(
+    (status = 200, body = Object),
+    (status = 403, body = Detail),
+    (status = 404, body = Detail),
+    (status = 429, body = Detail),
+    (status = 503, body = Detail, description = "No list is loaded, or the queue is full."),
+))]
+pub(crate) async fn find(
+    caller: Caller<ReadSessions>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let no_entity = || Failure::detail(StatusCode::NOT_FOUND, "no_such_entity", "No such entity!");
+    if id.chars().count() > ID_CHARACTERS {
+        return Err(no_entity());
+    }
+    let answered = app
+        .service
+        .ask_lists(move |screener| {
+            yente::find(screener, &id).map(|mut found| {
+                cite(&mut found, screener);
+                found
+            })
+        })
+        .await
+        .map_err(|error| super::lists_failure(&error))?;
+    match answered {
+        None => Err(super::no_lists()),
+        Some(None) => Err(no_entity()),
+        Some(Some(found)) => Ok(caller.answer(Json(found))),
     }
 }
 
@@ -225,7 +278,7 @@ pub(crate) async fn catalog(
     }))))
 }
 
-/// The matcher: there is one, whatever name a client asks for.
+/// The matcher: there is one; `best` and `default` mean it too.
 #[utoipa::path(get, path = "/algorithms", tag = "yente", responses(
     (status = 200, body = Object),
     (status = 403, body = Detail),
@@ -249,6 +302,18 @@ pub(crate) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
+/// Whether there are lists to match against.
+#[utoipa::path(get, path = "/readyz", tag = "yente", security(()), responses(
+    (status = 200, body = Object),
+    (status = 503, body = Object, description = "No list is loaded, or the queue is full."),
+))]
+pub(crate) async fn readyz(State(app): State<App>) -> Response {
+    match app.service.ask_lists(|_| ()).await {
+        Ok(Some(())) => Json(json!({ "status": "ok" })).into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "error" }))).into_response(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +328,7 @@ mod tests {
         assert_eq!((read.topics.len(), read.limit), (2, 7));
         assert!(given(&[("limit", "501")]).is_err());
         assert!(given(&[("threshold", "NaN")]).is_err());
+        assert!(given(&[("algorithm", "best")]).is_ok());
+        assert!(given(&[("algorithm", "logic-v2")]).is_err());
     }
 }

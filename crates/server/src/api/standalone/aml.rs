@@ -53,6 +53,10 @@ pub(crate) struct Request {
     /// Hits with a lower match score are false positives, 0 to 100.
     #[schema(default = 93)]
     aml_match_score_threshold: Option<i32>,
+    /// Whether adverse media are asked for. No source of them can be connected here: with `true` the answer has
+    /// `is_adverse_media_fetched` false and a warning, and is at best a review.
+    #[schema(default = false)]
+    include_adverse_media: Option<bool>,
     /// Whether the person is watched from now on: list changes that concern them are told, and reopen the case.
     /// Only for a saved request.
     #[schema(default = false)]
