@@ -524,6 +524,11 @@ fn joined_agreement(
     if names::sound(text) == one.view.sound {
         return Some(Agreement { likeness: Likeness::Sound, similarity: 0.95 });
     }
+    // *Muhammadi* is derived from *Muhammad* and is not *Muhammad Yi*: what is only nearly the same was written apart
+    // where both parts are more than an ending.
+    if a.view.latin.len().min(b.view.latin.len()) < 3 {
+        return None;
+    }
     let sound = names::sound(text);
     let skeleton = names::skeleton(text);
     let whole = TokenView {
