@@ -173,10 +173,17 @@ fn other_script(c: char) -> bool {
     c.is_alphabetic() && !matches!(c, '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
 
+/// A line under way: block, paragraph and line; words with their confidence; the box around them.
+struct Words {
+    place: [u32; 3],
+    words: Vec<(String, f32)>,
+    region: [f32; 4],
+}
+
 /// Words of Tesseract's table joined to lines: level, page, block, paragraph, line, word, left, top, width, height,
 /// confidence, text.
 fn lines_of(table: &str, side: Side, width: f32, height: f32) -> Vec<NativeLine> {
-    let mut lines: Vec<([u32; 3], Vec<(String, f32)>, [f32; 4])> = Vec::new();
+    let mut lines: Vec<Words> = Vec::new();
     for row in table.lines().skip(1) {
         let cells: Vec<&str> = row.split('\t').collect();
         let [_, _, block, paragraph, line, _, left, top, w, h, confidence, text] = cells[..] else {
@@ -195,20 +202,20 @@ fn lines_of(table: &str, side: Side, width: f32, height: f32) -> Vec<NativeLine>
         }
         let word = (word.to_owned(), confidence / 100.0);
         let region = [left / width, top / height, (left + w) / width, (top + h) / height];
-        match lines.last_mut().filter(|(at, _, _)| *at == place) {
-            Some((_, words, whole)) => {
-                words.push(word);
-                for (edge, (all, new)) in whole.iter_mut().zip(region).enumerate() {
+        match lines.last_mut().filter(|line| line.place == place) {
+            Some(line) => {
+                line.words.push(word);
+                for (edge, (all, new)) in line.region.iter_mut().zip(region).enumerate() {
                     *all = if edge < 2 { all.min(new) } else { all.max(new) };
                 }
             }
-            None => lines.push((place, vec![word], region)),
+            None => lines.push(Words { place, words: vec![word], region }),
         }
     }
-    let line = |(_, words, region): ([u32; 3], Vec<(String, f32)>, [f32; 4])| {
-        let confidence = words.iter().map(|w| w.1).sum::<f32>() / words.len().max(1) as f32;
-        let text = words.into_iter().map(|w| w.0).collect::<Vec<_>>().join(" ");
-        let region = region.map(|v| v.clamp(0.0, 1.0));
+    let line = |line: Words| {
+        let confidence = line.words.iter().map(|w| w.1).sum::<f32>() / line.words.len().max(1) as f32;
+        let text = line.words.into_iter().map(|w| w.0).collect::<Vec<_>>().join(" ");
+        let region = line.region.map(|v| v.clamp(0.0, 1.0));
         (text.chars().filter(|c| other_script(*c)).count() >= 2).then_some(NativeLine {
             side,
             text,

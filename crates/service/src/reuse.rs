@@ -118,9 +118,9 @@ pub(crate) fn signals(
             blocks.filter(|check| check["feature"] == json!(workflow::Feature::Ocr)).any(|check| {
                 let read = |name: &str| check["block"][name].as_str().unwrap_or_default();
                 let (given, family) = (read("first_name"), read("last_name"));
-                !given.is_empty()
-                    && !family.is_empty()
-                    && !(same_name(first, given) && same_name(last, family))
+                let read_whole = !given.is_empty() && !family.is_empty();
+                let same = same_name(first, given) && same_name(last, family);
+                read_whole && !same
             })
         };
         if let Some(earlier) = earlier.iter().find(|earlier| earlier.id != session && other_name(earlier)) {
