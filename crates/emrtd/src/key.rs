@@ -78,6 +78,10 @@ impl PublicKey {
                 }
                 let group = crate::dh::by_parameter_id(id).ok_or(Error::UnknownCurve)?;
                 let y = BigUint::from_bytes_be(first_integer(key)?.magnitude());
+                // an element of small order would agree on a secret that anybody can guess
+                if !group.contains(&y) {
+                    return Err(Error::Unsound);
+                }
                 Ok(PublicKey::Dh { p: group.p.clone(), g: group.g.clone(), y })
             }
             // dhKeyAgreement (PKCS #3), dhPublicNumber (X9.42)

@@ -634,6 +634,25 @@ fn explicit_curve_parameters_are_accepted_when_all_of_them_equal_a_listed_curve(
 }
 
 #[test]
+fn keys_of_small_order_are_no_keys() {
+    use emrtd::key::{Error, PublicKey};
+    for group in emrtd::dh::groups() {
+        let key = |y: &BigUint| {
+            let id = integer(&group.parameter_id.to_be_bytes());
+            let algorithm = wrap(tag::SEQUENCE, &[&oid("0.4.0.127.0.7.1.2"), &id]);
+            let bits = [vec![0], integer(&y.to_bytes_be())].concat();
+            PublicKey::from_der(&wrap(tag::SEQUENCE, &[&algorithm, &element(tag::BIT_STRING, &bits)]))
+        };
+        let y = group.g.modpow(&BigUint::from(12_345u32), &group.p);
+        assert!(matches!(key(&y), Ok(PublicKey::Dh { .. })), "{}", group.name);
+        let one = BigUint::from(1u8);
+        for weak in [BigUint::ZERO, one.clone(), &group.p - &one, &group.p + &one, &group.p - &y] {
+            assert_eq!(key(&weak), Err(Error::Unsound), "{}", group.name);
+        }
+    }
+}
+
+#[test]
 fn every_group_is_judged_changed_extra_and_withheld_ones_too() {
     let name = plain("DE", "CSCA");
     let (root_key, signer) = (key(1), key(2));
