@@ -19,6 +19,8 @@ use crate::score::{Weighed, Weights};
 pub(crate) const FULL: usize = 40;
 /// Name postings scanned for one query.
 const POSTING_BUDGET: usize = 1_500_000;
+/// Postings of other lists read for one query, to see what the names found there have besides.
+const REST_BUDGET: usize = 3 * POSTING_BUDGET;
 /// What looking up the words of one name costs, in postings read in order.
 const LOOKUP: usize = 100;
 /// What it costs to see whether a name can still be among the best, in postings read in order.
@@ -137,6 +139,7 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
     let postings: usize = lists.iter().map(|l| l.names.len()).sum();
     room.cells.resize(BLOCK as usize, 0);
     let mut planned: Option<i64> = None;
+    let mut budget = REST_BUDGET;
     let names = u32::try_from(index.names()).unwrap_or(u32::MAX);
     let blocks = index.names() / BLOCK as usize + 1;
     let mut start = 0;
@@ -175,7 +178,8 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
             });
         }
         let look_up = sift && touched.len() * LOOKUP < unread;
-        if rest > 0 && !look_up && !touched.is_empty() {
+        if rest > 0 && !look_up && !touched.is_empty() && unread <= budget {
+            budget -= unread;
             add_rest(&mut lists, start, end, cells);
         }
         let mut floor = best.floor();
