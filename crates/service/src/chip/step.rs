@@ -113,12 +113,18 @@ pub(crate) fn add_chip(
     block["commands"] = json!(kept.commands);
     examined.add(finding, block);
 
-    if genuine && report.dg_hashes.get(&2) == Some(&GroupStatus::Match) && definition.has(Feature::FaceMatch)
-    {
-        compare_face(engines, examined, groups.get(&2).map_or(&[][..], Vec::as_slice), submission);
-    }
+    // Where faces are compared, a chip outranks the picture only with its own portrait compared: else the printed one
+    // could be anybody's.
+    let signed_portrait = genuine && report.dg_hashes.get(&2) == Some(&GroupStatus::Match);
+    let portrait_seen = !definition.has(Feature::FaceMatch)
+        || signed_portrait
+            && compare_face(engines, examined, groups.get(&2).map_or(&[][..], Vec::as_slice), submission);
     let proven = [report.active_authentication, report.chip_authentication].contains(&ProofOfChip::Valid);
-    if genuine && proven && agrees { workflow::with_proven_chip(definition) } else { definition }
+    if genuine && proven && agrees && portrait_seen {
+        workflow::with_proven_chip(definition)
+    } else {
+        definition
+    }
 }
 
 /// Whether each field agrees; `None` where one side lacks it.
@@ -137,8 +143,9 @@ fn agreement(chip: &Value, document: Option<&Value>) -> BTreeMap<&'static str, O
         .collect()
 }
 
-/// Compares the selfie with the portrait that the issuer signed, in place of the one cut out of a picture.
-fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submission: &Submission) {
+/// Compares the selfie with the portrait that the issuer signed, in place of the one cut out of a picture; whether
+/// that was possible.
+fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submission: &Submission) -> bool {
     let portrait = face::parse(group).ok().and_then(|faces| {
         let first = faces.into_iter().next()?;
         match first.decode_jpeg2000() {
@@ -150,15 +157,16 @@ fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submis
         }
     });
     // A signed portrait that cannot be decoded leaves the printed one in use.
-    let Some(portrait) = portrait else { return };
+    let Some(portrait) = portrait else { return false };
     let selfie = checks::look(engines, submission.selfie.as_deref());
     let given = submission.portrait.as_deref();
     let (finding, mut block) = checks::compare_faces(engines, Some(&portrait), given, &selfie);
     if finding.state != CheckState::Done || finding.score.is_none() {
-        return;
+        return false;
     }
     block["source"] = json!("chip");
     examined.add(finding, block);
+    true
 }
 
 #[cfg(test)]
@@ -191,9 +199,17 @@ mod tests {
     /// What the session's checks make of a chip beside a document with this number: status of the chip, and of a
     /// document whose picture looks like a screen.
     fn decided(kept: Option<&[u8]>, number: &str) -> (FeatureStatus, FeatureStatus, Vec<String>) {
+        decided_by(&[Feature::Ocr, Feature::Nfc], kept, number)
+    }
+
+    fn decided_by(
+        features: &[Feature],
+        kept: Option<&[u8]>,
+        number: &str,
+    ) -> (FeatureStatus, FeatureStatus, Vec<String>) {
         let models = tempfile::tempdir().unwrap();
         let engines = Engines::open(models.path()).unwrap();
-        let definition = Definition::of(&[Feature::Ocr, Feature::Nfc]);
+        let definition = Definition::of(features);
         let submission = Submission {
             definition: definition.clone(),
             front: None,
@@ -226,6 +242,14 @@ mod tests {
         let kept = kept(Fault::None, true);
         let (chip, document, risks) = decided(Some(&kept), "L898902C3");
         assert_eq!((chip, document, risks), (FeatureStatus::Approved, FeatureStatus::Approved, Vec::new()));
+    }
+
+    #[test]
+    fn where_faces_are_compared_a_proven_chip_outranks_nothing_without_its_own_portrait() {
+        let kept = kept(Fault::None, true);
+        let features = [Feature::Ocr, Feature::Nfc, Feature::FaceMatch];
+        let (chip, document, _) = decided_by(&features, Some(&kept), "L898902C3");
+        assert_eq!((chip, document), (FeatureStatus::Approved, FeatureStatus::InReview));
     }
 
     #[test]
