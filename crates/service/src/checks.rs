@@ -62,8 +62,8 @@ pub struct Submission {
 pub struct Examined {
     findings: BTreeMap<Feature, Finding>,
     blocks: BTreeMap<Feature, Value>,
-    /// The portrait cut out of the document, JPEG.
-    pub portrait: Option<Vec<u8>>,
+    /// Pictures cut out of what was handed in, by the name under which they are kept; JPEG.
+    pub pictures: BTreeMap<&'static str, Vec<u8>>,
     /// Template of the selfie's face, where one could be made.
     pub template: Option<face::Template>,
     /// Issuing state of the document.
@@ -203,7 +203,8 @@ pub fn examine(engines: &Engines, submission: &Submission) -> Examined {
             out.country.clone_from(&read.finding.country);
             out.document_code.clone_from(&read.finding.document);
             out.shown = Some(read.shown);
-            out.portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
+            out.pictures
+                .extend(read.portrait.as_ref().map(|image| ("portrait", imaging::encode_jpeg(image, 90))));
             out.add(read.finding, read.block);
             read.portrait
         }

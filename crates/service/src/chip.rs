@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use emrtd::{
     Input, Report,
-    lds::{dg1::Dg1, face},
+    lds::{details, dg1::Dg1, face},
     time::Time,
     verify::{ActiveAuthentication, GroupStatus, SodSignature, Verdict},
 };
@@ -23,6 +23,7 @@ use workflow::{Definition, Feature, FeatureStatus, Finding, judge};
 use crate::{
     Service,
     access::Access,
+    checks,
     standalone::{Answer, Common, StandaloneError},
 };
 
@@ -39,8 +40,49 @@ pub struct ChipFiles {
     pub common: Common,
 }
 
-/// What DG1 says, in the API's names; dates as ISO 8601, or null where parts are unknown.
-fn chip_data(dg1: &Dg1, today: jiff::civil::Date) -> Value {
+/// The portrait of DG2.
+fn portrait(group: &[u8]) -> Option<imaging::RgbImage> {
+    let first = face::parse(group).ok()?.into_iter().next()?;
+    match first.decode_jpeg2000() {
+        Ok(pixels) => imaging::RgbImage::from_raw(pixels.width, pixels.height, pixels.rgb),
+        Err(face::DecodeError::OtherFormat) => {
+            checks::decode(&first.bytes, None).ok().map(|picture| picture.pixels)
+        }
+        Err(_) => None,
+    }
+}
+
+/// A data group, where the security object holds its hash.
+fn vouched<'a>(report: &Report, groups: &'a BTreeMap<u8, Vec<u8>>, number: u8) -> Option<&'a [u8]> {
+    let matches = report.dg_hashes.get(&number) == Some(&GroupStatus::Match);
+    groups.get(&number).filter(|_| matches).map(Vec::as_slice)
+}
+
+/// The pictures of a chip that its security object vouches for, as JPEGs, by the name under which they are kept:
+/// the portrait of DG2, the signature or usual mark of DG7.
+fn pictures(report: &Report, groups: &BTreeMap<u8, Vec<u8>>) -> Vec<(&'static str, Vec<u8>)> {
+    let portrait = vouched(report, groups, 2).and_then(portrait);
+    let signature = vouched(report, groups, 7).and_then(|group| {
+        let marks = details::details(group, 0x67).ok()?;
+        let mark = marks.into_iter().find(|detail| detail.name == "signature_or_mark")?;
+        checks::decode(&mark.bytes?, None).ok().map(|picture| picture.pixels)
+    });
+    [("chip_portrait", portrait), ("chip_signature", signature)]
+        .into_iter()
+        .filter_map(|(name, pixels)| Some((name, imaging::encode_jpeg(&pixels?, 90))))
+        .collect()
+}
+
+/// A text of DG11 as one line: its parts stand between fillers (ICAO Doc 9303-10, 4.7.11).
+fn detail(group: Option<&[u8]>, name: &str) -> Option<String> {
+    let found = details::details(group?, 0x6B).ok()?.into_iter().find(|detail| detail.name == name)?;
+    let text = found.text?;
+    let parts: Vec<&str> = text.split('<').map(str::trim).filter(|part| !part.is_empty()).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What DG1 says, in the API's names, and the two places of DG11; dates as ISO 8601, or null where parts are unknown.
+fn chip_data(dg1: &Dg1, dg11: Option<&[u8]>, today: jiff::civil::Date) -> Value {
     let part = |number: i8| u8::try_from(number).unwrap_or(1);
     let today = Today::new(u16::try_from(today.year()).unwrap_or(0), part(today.month()), part(today.day()));
     let date = |raw: &str, meaning: Meaning| MrzDate::read(raw, meaning, today).and_then(|date| date.iso());
@@ -57,6 +99,8 @@ fn chip_data(dg1: &Dg1, today: jiff::civil::Date) -> Value {
         "birth_date": date(&dg1.date_of_birth, Meaning::Past),
         "gender": match dg1.sex.as_str() { "M" | "F" => json!(dg1.sex), _ => Value::Null },
         "nationality": state(&dg1.nationality),
+        "address": detail(dg11, "permanent_address"),
+        "place_of_birth": detail(dg11, "place_of_birth"),
     })
 }
 
@@ -69,7 +113,7 @@ impl Service {
         let (trust, application) = (Arc::clone(&self.trust), access.application);
         let now = self.now();
         let common = input.common.clone();
-        let (block, status) = self
+        let ((block, status), pictures) = self
             .pool
             .run(move || {
                 let trust = trust.of(application).map_err(|reason| StandaloneError::Failed(reason.into()))?;
@@ -88,10 +132,12 @@ impl Service {
                     trust: &trust,
                     now: Some(Time(now.seconds())),
                 });
-                Ok::<_, StandaloneError>(shown(&report, &input.data_groups, crate::date_of(now)))
+                let groups = &input.data_groups;
+                let shown = shown(&report, groups, crate::date_of(now));
+                Ok::<_, StandaloneError>((shown, pictures(&report, groups)))
             })
             .await??;
-        self.answer_check(access, &common, "NFC_VERIFICATION", Feature::Nfc, block, status, Vec::new()).await
+        self.answer_check(access, &common, "NFC_VERIFICATION", Feature::Nfc, block, status, pictures).await
     }
 }
 
@@ -120,7 +166,7 @@ fn shown(report: &Report, groups: &BTreeMap<u8, Vec<u8>>, today: jiff::civil::Da
         .all(|status| !matches!(status, GroupStatus::Mismatch | GroupStatus::NotInSod));
     let block = json!({
         "status": status,
-        "chip_data": dg1.map(|dg1| chip_data(&dg1, today)),
+        "chip_data": dg1.map(|dg1| chip_data(&dg1, vouched(report, groups, 11), today)),
         "has_portrait": portrait,
         "authenticity": {
             "sod_integrity": report.sod_signature == SodSignature::Valid,

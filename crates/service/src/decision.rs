@@ -31,6 +31,8 @@ const PICTURES: &[(&str, &str, &str)] = &[
     ("id_verifications", "back_image", "back"),
     ("id_verifications", "full_back_image", "back"),
     ("id_verifications", "portrait_image", "portrait"),
+    ("nfc_verifications", "portrait_image", "chip_portrait"),
+    ("nfc_verifications", "signature_image", "chip_signature"),
     ("liveness_checks", "reference_image", "selfie"),
     ("face_matches", "source_image", "portrait"),
     ("face_matches", "target_image", "selfie"),
@@ -71,7 +73,12 @@ pub(crate) fn of_session(
             .collect();
         for block in &mut blocks {
             for (_, field, capture) in PICTURES.iter().filter(|(of, _, _)| of == list) {
-                block[*field] = match objects.get(*capture) {
+                // What was compared is shown: the chip's own portrait, where it took the printed one's place.
+                let capture = match *capture {
+                    "portrait" if block["source"] == "chip" => "chip_portrait",
+                    capture => capture,
+                };
+                block[*field] = match objects.get(capture) {
                     Some(object) => json!(picture(tx, session, *object, public_url)?),
                     None => Value::Null,
                 };

@@ -309,10 +309,10 @@ impl Service {
             self.store.write(move |tx| tx.complete_job(&job)).await?;
             return Ok(());
         };
-        let portrait = match &examined.portrait {
-            Some(jpeg) => Some(self.write_object(&key, jpeg).await?),
-            None => None,
-        };
+        let mut pictures = Vec::new();
+        for (kind, jpeg) in &examined.pictures {
+            pictures.push((*kind, self.write_object(&key, jpeg).await?));
+        }
         self.store
             .write(move |tx| {
                 let Some(mut session) = tx.sessions(application).find_for_update(id)? else {
@@ -325,9 +325,9 @@ impl Service {
                 if let Some(template) = &examined.template {
                     crate::face_search::enrol_in(tx, application, id, &session.key, template)?;
                 }
-                if let Some(portrait) = &portrait {
-                    insert_object(tx, application, id, &session.key, "portrait", portrait)?;
-                    state.objects.insert("portrait".to_owned(), portrait.id);
+                for (kind, picture) in &pictures {
+                    insert_object(tx, application, id, &session.key, kind, picture)?;
+                    state.objects.insert((*kind).to_owned(), picture.id);
                 }
                 if let Some(shown) = &examined.shown
                     && !is_sandbox(tx, application)?

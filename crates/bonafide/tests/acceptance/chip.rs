@@ -467,7 +467,19 @@ fn matched(server: &Server, key: &Key, workflow: &str, portrait: &[u8], selfie: 
     device.hello();
     let recipe = Recipe { face: portrait.to_vec(), ..Recipe::passport(0) };
     assert!(matches!(device.carry_all(&mut chip(&recipe, 5)), Some(ServerMessage::Done)));
-    finish_with(server, key, &id, &token, Some(selfie))["face_matches"][0].clone()
+    let decision = finish_with(server, key, &id, &token, Some(selfie));
+    let (nfc, matched) = (&decision["nfc_verifications"][0], &decision["face_matches"][0]);
+    let picture = |link: &Value| {
+        let path = link.as_str().and_then(|link| link.find("/media/").map(|at| link[at..].to_owned()));
+        let answer = server.get(&path.unwrap_or_default(), "");
+        assert_eq!(answer.status, 200, "{link}");
+        answer.text
+    };
+    let portrait = picture(&nfc["portrait_image"]);
+    if matched["source"] == "chip" {
+        assert_eq!(picture(&matched["source_image"]), portrait, "what was compared is shown");
+    }
+    matched.clone()
 }
 
 #[test]

@@ -170,8 +170,9 @@ pub(crate) fn send(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>
         Ok(mut response) => {
             let status = response.status().as_u16();
             // An answer that breaks off was not received.
-            match response.body_mut().with_config().limit(64 << 20).read_to_string() {
-                Ok(text) => Answer { status, text },
+            match response.body_mut().with_config().limit(64 << 20).read_to_vec() {
+                // Of a picture the text tells no more than whether two are the same.
+                Ok(bytes) => Answer { status, text: String::from_utf8_lossy(&bytes).into_owned() },
                 Err(_) => Answer { status: 0, text: String::new() },
             }
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use emrtd::{
     Report,
-    lds::face,
     relay::Bytes,
     terminal::Reading,
     verify::{GroupStatus, ProofOfChip, Verdict},
@@ -112,6 +111,7 @@ pub(crate) fn add_chip(
     block["round_trips"] = json!(kept.round_trips);
     block["commands"] = json!(kept.commands);
     examined.add(finding, block);
+    examined.pictures.extend(super::pictures(report, &groups));
 
     // Where faces are compared, a chip outranks the picture only with its own portrait compared: else the printed one
     // could be anybody's.
@@ -146,18 +146,8 @@ fn agreement(chip: &Value, document: Option<&Value>) -> BTreeMap<&'static str, O
 /// Compares the selfie with the portrait that the issuer signed, in place of the one cut out of a picture; whether
 /// that was possible.
 fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submission: &Submission) -> bool {
-    let portrait = face::parse(group).ok().and_then(|faces| {
-        let first = faces.into_iter().next()?;
-        match first.decode_jpeg2000() {
-            Ok(pixels) => imaging::RgbImage::from_raw(pixels.width, pixels.height, pixels.rgb),
-            Err(face::DecodeError::OtherFormat) => {
-                checks::decode(&first.bytes, None).ok().map(|picture| picture.pixels)
-            }
-            Err(_) => None,
-        }
-    });
     // A signed portrait that cannot be decoded leaves the printed one in use.
-    let Some(portrait) = portrait else { return false };
+    let Some(portrait) = super::portrait(group) else { return false };
     let selfie = checks::look(engines, submission.selfie.as_deref());
     let given = submission.portrait.as_deref();
     let (finding, mut block) = checks::compare_faces(engines, Some(&portrait), given, &selfie);
@@ -172,6 +162,7 @@ fn compare_face(engines: &Engines, examined: &mut Examined, group: &[u8], submis
 #[cfg(test)]
 mod tests {
     use emrtd::{
+        ber::element,
         simulator::{self, Fault, Issuer, NOW, Recipe, seeded},
         terminal::{Settings, Step, Terminal},
         trust::TrustStore,
@@ -182,12 +173,15 @@ mod tests {
 
     /// A simulated passport, read and judged; `trusted` says whether its issuer is known.
     fn kept(fault: Fault, trusted: bool) -> Vec<u8> {
+        kept_of(&Recipe { fault, ..Recipe::passport(500) }, trusted)
+    }
+
+    fn kept_of(recipe: &Recipe, trusted: bool) -> Vec<u8> {
         let issuer = Issuer::european("UT", &mut seeded(1)).unwrap();
         let mut trust = TrustStore::default();
         if trusted {
             trust.import("csca", &issuer.csca, &[], None).unwrap();
         }
-        let recipe = Recipe { fault, ..Recipe::passport(500) };
         let mut chip = recipe.issue(&issuer, Box::new(seeded(2))).unwrap();
         let mut terminal =
             Terminal::new(recipe.password().unwrap(), Settings::default(), Box::new(seeded(3)));
@@ -250,6 +244,38 @@ mod tests {
         let features = [Feature::Ocr, Feature::Nfc, Feature::FaceMatch];
         let (chip, document, _) = decided_by(&features, Some(&kept), "L898902C3");
         assert_eq!((chip, document), (FeatureStatus::Approved, FeatureStatus::InReview));
+    }
+
+    #[test]
+    fn pictures_and_places_of_the_chip_are_shown_where_its_issuer_signed_them() {
+        let jpeg = |grey| imaging::encode_jpeg(&imaging::RgbImage::from_pixel(40, 50, [grey; 3].into()), 90);
+        let details =
+            [element(0x5F11, b"MADRID<MADRID"), element(0x5F42, b"CALLE MAYOR 123<<MADRID")].concat();
+        let mark = [element(0x02, &[1]), element(0x5F43, &jpeg(200))].concat();
+        let mut recipe = Recipe { face: jpeg(90), ..Recipe::passport(500) };
+        recipe.extra_groups.insert(11, element(0x6B, &details));
+        recipe.extra_groups.insert(7, element(0x67, &mark));
+        let kept: Kept = serde_json::from_slice(&kept_of(&recipe, true)).unwrap();
+        let mut groups: BTreeMap<u8, Vec<u8>> =
+            kept.data_groups.into_iter().map(|(n, file)| (n, file.0)).collect();
+        let today = jiff::civil::date(2026, 1, 1);
+        let (block, _) = shown(&kept.report, &groups, today);
+        assert_eq!(block["chip_data"]["place_of_birth"], "MADRID, MADRID");
+        assert_eq!(block["chip_data"]["address"], "CALLE MAYOR 123, MADRID");
+        let names: Vec<_> =
+            super::super::pictures(&kept.report, &groups).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["chip_portrait", "chip_signature"]);
+
+        // Nobody vouches for what is not in the security object.
+        let mut report = kept.report;
+        for number in [2, 7, 11] {
+            report.dg_hashes.insert(number, GroupStatus::Mismatch);
+        }
+        assert!(super::super::pictures(&report, &groups).is_empty());
+        assert_eq!(shown(&report, &groups, today).0["chip_data"]["address"], Value::Null);
+        groups.insert(2, b"no portrait".to_vec());
+        report.dg_hashes.insert(2, GroupStatus::Match);
+        assert!(super::super::pictures(&report, &groups).is_empty());
     }
 
     #[test]
