@@ -195,11 +195,9 @@ impl Objects<'_, '_> {
         limit: i64,
     ) -> Result<Vec<(SessionId, ObjectId)>> {
         let digest = self.tx.application_key(self.application)?.blind_index("object", &sha256);
-        self.tx.query(
-            SAME_CONTENT,
-            params![self.application, digest, session, subject, limit],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+        self.tx.query(SAME_CONTENT, params![self.application, digest, session, subject, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
     }
 
     /// Deletes a file's row; returns the blob to delete after the commit.

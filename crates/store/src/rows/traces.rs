@@ -59,10 +59,8 @@ impl Traces<'_, '_> {
         let sealed = key.seal(self.tx.random(), session, "trace", &trace.whole)?;
         let now = self.tx.now();
         for digest in self.digests(trace)? {
-            self.tx.execute(
-                INSERT,
-                params![self.application, digest, session, key.subject(), sealed, now],
-            )?;
+            self.tx
+                .execute(INSERT, params![self.application, digest, session, key.subject(), sealed, now])?;
         }
         Ok(())
     }
