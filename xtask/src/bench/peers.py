@@ -8,7 +8,12 @@ its fields. Neither is asked for what is not on the picture. Each runs one pictu
 side, and its faster way stands.
 """
 
-import concurrent.futures, json, os, queue, re, sys, time, unicodedata, importlib.metadata as metadata
+import concurrent.futures, json, logging, os, queue, re, sys, time, unicodedata, warnings
+import importlib.metadata as metadata
+
+# What the peers say about their own loading and their dependencies is no result.
+logging.disable(logging.INFO)
+warnings.filterwarnings("ignore")
 
 folder, cases = sys.argv[1], json.load(open(sys.argv[2]))
 out = {"peers": {}, "runs": [], "versions": {}, "flops_per_pixel": {}}
