@@ -328,10 +328,6 @@ pub(crate) fn read_pictures(
     }
     let mut finding = Finding::done(Feature::Ocr);
     finding.signals.clone_from(&record.signals);
-    if record.portrait.is_none() {
-        let shows = json!({ "side": "front" });
-        finding.signals.push(Signal::certain("PORTRAIT_IMAGE_NOT_DETECTED", "face.detect/1", shows));
-    }
     if record.value("address").is_some() {
         // Addresses are given as they are printed: nothing here splits them yet.
         finding.signals.push(Signal::certain("UNPARSED_ADDRESS", "address.parts/1", Value::Null));

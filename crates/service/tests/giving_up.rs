@@ -6,8 +6,8 @@ mod walk;
 
 use std::sync::Arc;
 
-use service::{Engines, Service, sessions::Filter};
-use store::{Config, Store, TestClock, Time};
+use service::{Service, sessions::Filter};
+use store::TestClock;
 use workflow::SessionStatus;
 
 struct Bench {
@@ -20,14 +20,7 @@ struct Bench {
 /// A service without models, and one person who handed everything in.
 async fn submitted() -> Bench {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(TestClock::at(Time::from_seconds(1_767_225_600)));
-    let mut config = Config::in_folder(folder.path());
-    config.clock = Arc::clone(&clock) as _;
-    let store = Store::open(config).await.unwrap();
-    let service =
-        Service::new(store, Engines::open(&folder.path().join("no-models")).unwrap(), folder.path());
-    let ready = service.make_ready("test").await.unwrap();
-    let key = service.create_key(ready.application, "test", Vec::new()).await.unwrap().api_key;
+    let (service, clock, key) = walk::service(folder.path()).await.unwrap();
     let token = walk::start(&service, &key).await.unwrap();
     walk::hand_in(&service, &token).await.unwrap();
     Bench { folder, clock, service, key }

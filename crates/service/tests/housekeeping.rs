@@ -4,10 +4,7 @@
 
 mod walk;
 
-use std::sync::Arc;
-
-use service::{Engines, Service, Swept, sessions::Filter};
-use store::{Config, Store, TestClock, Time};
+use service::{Service, Swept, sessions::Filter};
 
 async fn statuses(service: &Service, key: &str) -> Vec<String> {
     let access = service.authenticate(key).await.unwrap().unwrap();
@@ -19,14 +16,7 @@ async fn statuses(service: &Service, key: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_by_themselves_when_their_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(TestClock::at(Time::from_seconds(1_767_225_600)));
-    let mut config = Config::in_folder(folder.path());
-    config.clock = Arc::clone(&clock) as _;
-    let store = Store::open(config).await.unwrap();
-    let service =
-        Service::new(store, Engines::open(&folder.path().join("no-models")).unwrap(), folder.path());
-    let ready = service.make_ready("test").await.unwrap();
-    let key = service.create_key(ready.application, "test", Vec::new()).await.unwrap().api_key;
+    let (service, clock, key) = walk::service(folder.path()).await.unwrap();
 
     walk::start(&service, &key).await.unwrap();
     clock.advance_seconds(1);

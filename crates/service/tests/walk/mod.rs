@@ -1,10 +1,28 @@
-//! One person on the way through a session of the first workflow, with plain grey pictures.
+//! A service without models under a clock that the test moves, and one person on the way through a session of its first
+//! workflow, with plain grey pictures.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::{path::Path, sync::Arc};
 
 use service::{
-    Service,
+    Engines, Service,
     sessions::{NewSession, StartAnswer},
 };
+use store::{Config, Store, TestClock, Time};
 use workflow::Capture;
+
+/// A service in a folder, its clock and a key; `None` when it cannot be opened.
+pub(crate) async fn service(folder: &Path) -> Option<(Service, Arc<TestClock>, String)> {
+    let clock = Arc::new(TestClock::at(Time::from_seconds(1_767_225_600)));
+    let mut config = Config::in_folder(folder);
+    config.clock = Arc::clone(&clock) as _;
+    let store = Store::open(config).await.ok()?;
+    let service = Service::new(store, Engines::open(&folder.join("no-models")).ok()?, folder);
+    let ready = service.make_ready("test").await.ok()?;
+    let key = service.create_key(ready.application, "test", Vec::new()).await.ok()?.api_key;
+    Some((service, clock, key))
+}
 
 fn picture() -> Vec<u8> {
     imaging::encode_jpeg(&imaging::RgbImage::from_pixel(64, 64, [128; 3].into()), 80)
