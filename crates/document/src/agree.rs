@@ -32,8 +32,20 @@ fn admissible(viz: &str) -> Vec<String> {
         .collect()
 }
 
-/// Names: a printed name against the MRZ's form of it, which may be transliterated or cut off.
+/// The part of a printed name that is the zone's, where a name is printed in two scripts ("ТКАЧЕНКО/TKACHENKO");
+/// else all of it.
+pub(crate) fn part_that_agrees<'a>(viz: &'a str, mrz: &str) -> &'a str {
+    let mut parts = viz.split('/').map(str::trim).filter(|part| !part.is_empty());
+    parts.find(|part| name(part, mrz) == Agreement::Same).unwrap_or(viz)
+}
+
+/// Names: a printed name against the MRZ's form of it, which may be transliterated or cut off; printed in two scripts,
+/// one of them must be it.
 pub(crate) fn names(viz: &str, mrz: &str) -> Agreement {
+    name(part_that_agrees(viz, mrz), mrz)
+}
+
+fn name(viz: &str, mrz: &str) -> Agreement {
     let mrz = fold(mrz);
     if mrz.is_empty() || viz.trim().is_empty() {
         return Agreement::Different;
@@ -69,6 +81,10 @@ mod tests {
         ] {
             assert_eq!(names(viz, mrz), Agreement::Same, "{viz} {mrz}");
         }
+        assert_eq!(names("TKAYEHKO/TKACHENKO", "TKACHENKO"), Agreement::Same);
+        assert_eq!(part_that_agrees("TKAYEHKO/ TKACHENKO", "TKACHENKO"), "TKACHENKO");
+        assert_eq!(part_that_agrees("OKAFOR", "SMITH"), "OKAFOR");
+        assert_eq!(names("TKAYEHKO/TKACHENKO", "SMITH"), Agreement::Different);
         assert_eq!(names("JULIETTE HENRIKE SOPHIE", "JULIETTE HENRIKE SOPHI"), Agreement::Same);
     }
 

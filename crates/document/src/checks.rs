@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::agree::{self, Agreement};
 use crate::dates::{self, PartialDate, Role};
-use crate::fields::{Context, Value};
+use crate::fields::{self, Context, Value};
 use crate::fold::{fold, squeeze};
 use crate::mrz_zone::Decoded;
 use crate::page::Page;
@@ -337,7 +337,7 @@ fn find_printed(findings: &Findings, name: &str, value: &str, context: Context) 
             let hit = match name {
                 "last_name" | "first_name" => {
                     if agree::names(&text, value) == Agreement::Same {
-                        Some(text.trim().to_owned())
+                        Some(agree::part_that_agrees(text.trim(), value).to_owned())
                     } else {
                         by_alternatives(line, value)
                     }
@@ -450,7 +450,7 @@ pub(crate) fn fields(findings: &Findings, context: Context) -> BTreeMap<String, 
                     if is_name && source == Source::Mrz {
                         // The zone transliterates; the printed form is the name.
                         field = Field {
-                            value: v.value.clone(),
+                            value: agree::part_that_agrees(&v.value, &field.value).to_owned(),
                             source: Source::Viz,
                             confidence: v.confidence.max(confidence),
                             confirmed_by: vec![Source::Mrz],
@@ -477,6 +477,7 @@ pub(crate) fn fields(findings: &Findings, context: Context) -> BTreeMap<String, 
         out.insert(name.to_owned(), field);
     }
     unlabelled_number(findings, &mut out);
+    unlabelled_issue(findings, context, &mut out);
     if !out.contains_key("full_name") {
         let parts: Vec<&Field> = ["first_name", "last_name"].iter().filter_map(|n| out.get(*n)).collect();
         if let Some(first) = parts.first() {
@@ -545,6 +546,58 @@ fn unlabelled_number(findings: &Findings, out: &mut BTreeMap<String, Field>) {
             },
         );
     }
+}
+
+/// Days by which a validity of whole years may be off: many states let it end a day before, some at the week's end.
+const VALIDITY_SLACK_DAYS: i32 = 8;
+
+/// The date of issue where its label was not legible: the one printed date, beside birth and expiry, from which the
+/// document is valid for whole years.
+fn unlabelled_issue(findings: &Findings, context: Context, out: &mut BTreeMap<String, Field>) {
+    let known = |name: &str| out.get(name).and_then(|f| PartialDate::from_str(&f.value).ok());
+    let (Some(birth), Some(expiry), None) =
+        (known("date_of_birth"), known("expiration_date"), known("date_of_issue"))
+    else {
+        return;
+    };
+    let mut found: Vec<(PartialDate, f32, Side, Option<[f32; 4]>)> = Vec::new();
+    for s in findings.sides {
+        for line in fields::joined_digits(&s.lines) {
+            let sure = line.glyphs.iter().filter(|g| g.ch.is_alphanumeric()).map(|g| g.p).fold(1.0, f32::min);
+            for date in dates::all(&line.text(), Role::Past, context.order, context.today) {
+                let new = !date.agrees(&birth) && !date.agrees(&expiry) && found.iter().all(|f| f.0 != date);
+                if new && is_issue(date, birth, expiry, context.today) {
+                    found.push((date, sure, s.side, place(findings.sides, s.side, &line.quad)));
+                }
+            }
+        }
+    }
+    if let [(date, sure, side, region)] = found[..] {
+        let field = Field {
+            value: date.to_string(),
+            source: Source::Viz,
+            confidence: 0.9 * sure,
+            region,
+            side: Some(side),
+            confirmed_by: Vec::new(),
+        };
+        out.insert("date_of_issue".to_owned(), field);
+    }
+}
+
+/// Whether a document of a holder born then can be issued on this day and valid for whole years.
+fn is_issue(date: PartialDate, birth: PartialDate, expiry: PartialDate, today: jiff::civil::Date) -> bool {
+    if date.month.is_none() || date.day.is_none() || expiry.day.is_none() {
+        return false;
+    }
+    let (day, end) = (date.earliest(), expiry.latest());
+    let years = (1..=20).any(|years| {
+        use jiff::ToSpan as _;
+        day.checked_add(years.years()).is_ok_and(|same_day| {
+            same_day.until(end).is_ok_and(|span| span.get_days().abs() <= VALIDITY_SLACK_DAYS)
+        })
+    });
+    day > birth.latest() && day <= today && years
 }
 
 /// What the checks see.
@@ -1159,6 +1212,16 @@ mod tests {
     #[test]
     fn the_specimen_table_is_read() {
         assert!(specimens().words.iter().any(|w| w == "SPECIMEN"));
+    }
+
+    #[test]
+    fn a_date_of_issue_is_whole_years_before_the_end() {
+        let date = |text: &str| PartialDate::from_str(text).expect("a date");
+        let is = |day: &str| {
+            is_issue(date(day), date("1971-03-07"), date("2011-07-25"), jiff::civil::date(2026, 11, 23))
+        };
+        assert!(is("2006-07-26") && is("2006-07-25") && is("2001-07-23"));
+        assert!(!is("2006-03-01") && !is("1970-07-25") && !is("2011-07-24") && !is("2006"));
     }
 
     #[test]

@@ -5,6 +5,10 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::fold::{edit_distance, fold, slips_allowed};
+use crate::titles;
+
+/// Stands for the field where words name the kind of document.
+const TITLE: &str = "_title";
 
 /// A label found on a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +39,9 @@ fn table() -> &'static Table {
         let mut by_words: HashMap<usize, Vec<(String, &'static str)>> = HashMap::new();
         let mut most_words = 1;
         let mut fields: Vec<_> = raw.into_iter().collect();
+        // "Residence permit" is a title, not the label "residence" with a value; of one word a title says too little.
+        let titles = titles::phrases().filter(|phrase| phrase.contains(' ')).map(str::to_owned).collect();
+        fields.push((TITLE.to_owned(), titles));
         fields.sort();
         for (field, texts) in fields {
             let field: &'static str = Box::leak(field.into_boxed_str());
@@ -120,7 +127,11 @@ pub(crate) fn find(chars: &[char]) -> Vec<Found> {
             let phrase = words[i..i + n].iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
             lookup(table, &phrase, n).map(|field| (field, n))
         });
-        if let Some((field, n)) = hit {
+        if let Some((mut field, mut n)) = hit {
+            // "Residence permit no" labels the number.
+            if field == TITLE && words.get(i + n).is_some_and(|w| titles::is_number_word(&w.text)) {
+                (field, n) = ("document_number", n + 1);
+            }
             found.push(Found { field, glyphs: words[i].glyphs.start..words[i + n - 1].glyphs.end });
             i += n;
         } else {
@@ -140,6 +151,8 @@ pub(crate) fn only(chars: &[char]) -> bool {
     !found.is_empty() && beside(|c| c.is_alphabetic()) == 0 && beside(|c| c.is_numeric()) <= 2
 }
 
+/// The field of a label that these words are, with the slips that its length allows: the nearest one, and none where
+/// two fields are equally near ("pace of birth" is nearer to a place than to a date).
 fn lookup(table: &Table, phrase: &str, words: usize) -> Option<&'static str> {
     if let Some(field) = table.phrases.get(phrase) {
         return Some(field);
@@ -152,12 +165,57 @@ fn lookup(table: &Table, phrase: &str, words: usize) -> Option<&'static str> {
         return Some(field);
     }
     let near = |words: usize| {
-        table.by_words.get(&words)?.iter().find_map(|(label, field)| {
-            edit_distance(phrase, label, slips.min(slips_allowed(label.len()))).map(|_| *field)
-        })
+        let labels = table.by_words.get(&words).into_iter().flatten();
+        nearest(labels.filter_map(|(label, field)| {
+            edit_distance(phrase, label, slips.min(slips_allowed(label.len()))).map(|d| (d as f32, *field))
+        }))
     };
     // A lost space makes one word of two.
     near(words).or_else(|| near(words + 1))
+}
+
+/// The field at the least distance, unless another one is as near.
+fn nearest(fields: impl Iterator<Item = (f32, &'static str)>) -> Option<&'static str> {
+    let mut best: Option<(f32, &'static str, bool)> = None;
+    for (distance, field) in fields {
+        best = match best {
+            Some((least, _, _)) if distance < least => Some((distance, field, false)),
+            Some((least, other, tie)) if distance == least => Some((least, other, tie || other != field)),
+            None => Some((distance, field, false)),
+            kept => kept,
+        };
+    }
+    best.filter(|(_, _, tie)| !tie).map(|(_, field, _)| field)
+}
+
+/// Letters from which a badly read part of a line can be told to be a label.
+const LEAST_LETTERS: usize = 7;
+/// Share of a label's letters that may be misread, added or lost for the line to be that label still.
+const MISREAD: f32 = 0.3;
+
+/// The field of the label that a badly read line is: one of its parts (labels in several languages stand between
+/// strokes) is a long label with up to three letters in ten wrong. For lines whose letters are doubtful; a surely read
+/// one is no label but what [`find`] says.
+pub(crate) fn doubtful(chars: &[char]) -> Option<&'static str> {
+    let text: String = chars.iter().collect();
+    let parts = text.split(['/', '|', '(', ')', ':', '·']);
+    let parts: Vec<Vec<char>> = parts
+        .map(|part| fold(part).chars().filter(|c| c.is_alphabetic()).collect())
+        .filter(|part: &Vec<char>| part.len() >= LEAST_LETTERS)
+        .collect();
+    nearest(table().squeezed.iter().filter_map(|(label, field)| {
+        let length = label.chars().count();
+        if length < LEAST_LETTERS {
+            return None;
+        }
+        let most = (length as f32 * MISREAD) as usize;
+        let distance = parts
+            .iter()
+            .filter(|part| part.len().abs_diff(length) <= most)
+            .filter_map(|part| edit_distance(&part.iter().collect::<String>(), label, most))
+            .min()?;
+        Some((distance as f32 / length as f32, *field))
+    }))
 }
 
 #[cfg(test)]
@@ -199,10 +257,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_nearest_label_is_taken_and_a_title_is_no_label_of_a_field() {
+        assert_eq!(fields("Pace of birth"), ["place_of_birth"]);
+        assert_eq!(fields("Dafe of birth"), ["date_of_birth"]);
+        assert_eq!(fields("RESIDENCE PERMIT"), ["_title"]);
+        assert_eq!(fields("Residence permit no"), ["document_number"]);
+        assert_eq!(fields("Residence"), ["address"]);
+    }
+
+    #[test]
+    fn a_badly_read_label_is_told_from_names_and_places() {
+        let is = |text: &str| doubtful(&text.chars().collect::<Vec<_>>());
+        assert_eq!(is("07 MÉSTO NABOZENT/ PLACT OF SURTH"), Some("place_of_birth"));
+        assert_eq!(is("At desTite"), Some("permit_type"));
+        assert_eq!(is("Anschrt"), Some("address"));
+        assert_eq!(is("Drieljaratvo/Ratiorelly/Naticralte"), Some("nationality"));
+        for value in
+            ["KALKUTTA", "DORTMUND", "VAN DER BERG", "ALI HAMAD ABDULLAH AL-KAABI", "M. KMIB/UKR", "Zenith"]
+        {
+            assert_eq!(is(value), None, "{value}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn any_line_is_searched_without_a_panic(text in "\\PC{0,80}") {
             let chars: Vec<char> = text.chars().collect();
+            let _ = doubtful(&chars);
             for found in find(&chars) {
                 proptest::prop_assert!(found.glyphs.end <= chars.len());
             }

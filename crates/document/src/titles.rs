@@ -46,9 +46,23 @@ pub(crate) fn kind(lines: &[String]) -> Option<DocumentKind> {
 }
 
 fn is_number_label(line: &str) -> bool {
-    line.split(' ').any(|w| {
-        matches!(w, "NO" | "N" | "NR" | "NUMBER" | "NUMERO" | "NUMMER" | "BR" | "N0" | "CISLO" | "NUMER")
-    })
+    line.split(' ').any(is_number_word)
+}
+
+/// Whether a folded word says "number".
+pub(crate) fn is_number_word(word: &str) -> bool {
+    matches!(word, "NO" | "N" | "NR" | "NUMBER" | "NUMERO" | "NUMMER" | "BR" | "N0" | "CISLO" | "NUMER")
+}
+
+/// Every phrase, folded.
+pub(crate) fn phrases() -> impl Iterator<Item = &'static str> {
+    table().iter().map(|(phrase, _)| phrase.as_str())
+}
+
+/// Whether a folded line is made of titles alone, each of a length that no name happens to have.
+pub(crate) fn only(line: &str) -> bool {
+    let title = |word: &str| word.len() >= 7 && table().iter().any(|(phrase, _)| phrase == word);
+    !line.is_empty() && (title(line) || line.split(' ').all(title))
 }
 
 #[cfg(test)]
@@ -68,6 +82,12 @@ mod tests {
             Some(DocumentKind::IdCard)
         );
         assert_eq!(named(&["DRIVING LICENCE"]), Some(DocumentKind::DriverLicense));
+    }
+
+    #[test]
+    fn a_line_of_titles_alone_is_told_from_an_office() {
+        assert!(only("PASSPORT") && only("PASSPORT PASSEPORT") && only("RESIDENCE PERMIT"));
+        assert!(!only("PASSPORT OFFICE") && !only("VISA") && !only(""));
     }
 
     #[test]
