@@ -372,7 +372,10 @@ impl Format {
             Self::Licence => first == b'D' && !first_line.starts_with("D1FRA"),
             Self::SwissLicence => first_line.len() == 9,
             Self::Td3 => first != b'V',
-            Self::Td1 | Self::Td2 | Self::SlovakId => matches!(first, b'I' | b'A' | b'C' | b'P'),
+            // ICAO Doc 9303-5 and 9303-6, 4.2.2: A, C or I. A passport whose right end was cut off is none of these.
+            Self::Td1 | Self::Td2 => matches!(first, b'I' | b'A' | b'C'),
+            // Without a composite digit any two lines cut to this length would fit: only its own state counts.
+            Self::SlovakId => first == b'I' && first_line.get(2..5) == Some("SVK"),
         }
     }
 
@@ -385,6 +388,16 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::Format;
+
+    #[test]
+    fn a_passport_cut_short_is_no_card() {
+        let passport = "P<XGAOKAFOR<<LUCJA<<<<<<<<<<<<<<<<<<<<<<<<<<";
+        assert!(Format::Td3.begins(passport));
+        assert!(!Format::SlovakId.begins(&passport[..34]));
+        assert!(!Format::Td2.begins(&passport[..36]));
+        assert!(!Format::SlovakId.begins("I<DEUMUSTERMANN<<ERIKA<<<<<<<<<<<<"));
+        assert!(Format::SlovakId.begins("I<SVKNOVAK<<JAN<<<<<<<<<<<<<<<<<<<"));
+    }
 
     #[test]
     fn every_table_covers_its_lines_without_gap_or_overlap() {

@@ -377,6 +377,7 @@ fn tokens(format: Format, evidence: &[Vec<Costs>], long: usize) -> Option<Vec<To
                         Some("FRA")
                     }
                     Format::SwissLicence => Some("CHE"),
+                    Format::SlovakId if field.kind == Kind::IssuingState => Some("SVK"),
                     _ => None,
                 };
                 let choices = states(fixed, &|symbols| total(start, symbols, 3));
@@ -503,7 +504,8 @@ fn codes(format: Format, cost: &dyn Fn([u8; 3]) -> f32) -> Vec<Choice> {
         Format::FrenchLicence | Format::Licence => b"D",
         Format::SwissLicence => b"F",
         Format::Td3 => b"PIAC",
-        Format::Td1 | Format::Td2 | Format::SlovakId => b"IACP",
+        Format::Td1 | Format::Td2 => b"IAC",
+        Format::SlovakId => b"I",
     };
     let mut choices = Vec::new();
     for (rank, first) in firsts.iter().enumerate() {
