@@ -1,4 +1,4 @@
-//! A service without models under a clock that the test moves, and one person on the way through a session of its first
+//! A service, without models unless a test asks for them, under a clock that the test moves, and one person on the way through a session of its first
 //! workflow, with plain grey pictures.
 
 #![allow(dead_code, reason = "each test uses a part")]
@@ -14,11 +14,16 @@ use workflow::Capture;
 
 /// A service in a folder, its clock and a key; `None` when it cannot be opened.
 pub(crate) async fn service(folder: &Path) -> Option<(Service, Arc<TestClock>, String)> {
+    service_with(folder, &folder.join("no-models")).await
+}
+
+/// The same with the models of a folder.
+pub(crate) async fn service_with(folder: &Path, models: &Path) -> Option<(Service, Arc<TestClock>, String)> {
     let clock = Arc::new(TestClock::at(Time::from_seconds(1_767_225_600)));
     let mut config = Config::in_folder(folder);
     config.clock = Arc::clone(&clock) as _;
     let store = Store::open(config).await.ok()?;
-    let service = Service::new(store, Engines::open(&folder.join("no-models")).ok()?, folder);
+    let service = Service::new(store, Engines::open(models).ok()?, folder);
     let ready = service.make_ready("test").await.ok()?;
     let key = service.create_key(ready.application, "test", Vec::new()).await.ok()?.api_key;
     Some((service, clock, key))
@@ -49,11 +54,16 @@ pub(crate) async fn start(service: &Service, key: &str) -> Option<String> {
     String::from_utf8(token).ok()
 }
 
-/// Hands everything in and submits; `None` when a step was refused or failed.
-pub(crate) async fn hand_in(service: &Service, token: &str) -> Option<()> {
+/// Agrees and hands in the document; `None` when a step was refused or failed.
+pub(crate) async fn until_selfie(service: &Service, token: &str) -> Option<()> {
     service.consent(token, "en", "text").await.ok()?;
     service.capture(token, Capture::Front, picture(), "upload").await.ok()?;
-    service.skip_back(token).await.ok()?;
+    service.skip_back(token).await.ok()
+}
+
+/// Hands everything in and submits; `None` when a step was refused or failed.
+pub(crate) async fn hand_in(service: &Service, token: &str) -> Option<()> {
+    until_selfie(service, token).await?;
     service.capture(token, Capture::Selfie, picture(), "upload").await.ok()?;
     service.submit(token).await.ok()
 }
