@@ -161,9 +161,34 @@ impl Reader {
                 let sides = self.read_sides(&photos, true, options, &mut effort)?;
                 self.assemble(sides, options, &mut effort)
             }
+            Ok(record)
+                if flattened
+                    && record.identified_by == IdentifiedBy::Unknown
+                    && self.zone_off_the_outline(&photos, options, &mut effort)? =>
+            {
+                let sides = self.read_sides(&photos, true, options, &mut effort)?;
+                self.assemble(sides, options, &mut effort).or(Ok(record))
+            }
             other => other,
         }?;
         Ok(finished(record, effort, started))
+    }
+
+    /// Whether a zone stands on a photo as it was taken: an outline may have been a part of the document.
+    fn zone_off_the_outline(
+        &self,
+        photos: &[(Side, &RgbImage)],
+        options: &Options,
+        effort: &mut Effort,
+    ) -> Result<bool, ReadError> {
+        for (_, photo) in photos {
+            let mut page = Page::whole(photo);
+            effort.stage("text_detection", || page.find_text(&self.detector, DETECT_SIDE))?;
+            if effort.stage("mrz", || self.read_mrz(&mut page, options.today))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads a picture on which both sides of one card lie beside each other; `None` where there are no two cards, or
