@@ -422,6 +422,18 @@ fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     flate2::read::DeflateDecoder::new(bytes).take(limit).read_to_end(&mut out).ok().map(|_| out)
 }
 
+fn certificate(bytes: &[u8]) -> Result<x509_cert::Certificate, VdsError> {
+    use x509_cert::der::{Decode as _, DecodePem as _};
+    x509_cert::Certificate::from_der(bytes)
+        .or_else(|_| x509_cert::Certificate::from_pem(bytes))
+        .map_err(|_| VdsError::Certificate)
+}
+
+/// Whether bytes are a certificate (DER or PEM) that [`Seal::verify`] takes.
+pub fn is_certificate(bytes: &[u8]) -> bool {
+    certificate(bytes).is_ok()
+}
+
 impl Seal {
     /// Checks the signature with the signer's certificate (DER or PEM), which must be the one the seal names:
     /// its subject has the signer's country and name, or its serial number is the reference.
@@ -429,13 +441,11 @@ impl Seal {
     /// # Errors
     /// [`VdsError`]; only `Ok` means that the seal is what the holder of the certificate's key signed.
     pub fn verify(&self, certificate: &[u8]) -> Result<(), VdsError> {
-        use x509_cert::der::{Decode as _, DecodePem as _, Encode as _};
+        use x509_cert::der::Encode as _;
         if self.signature.is_empty() {
             return Err(VdsError::Unsigned);
         }
-        let certificate = x509_cert::Certificate::from_der(certificate)
-            .or_else(|_| x509_cert::Certificate::from_pem(certificate))
-            .map_err(|_| VdsError::Certificate)?;
+        let certificate = self::certificate(certificate)?;
         let content = certificate.tbs_certificate();
         if self.encoding == Encoding::Seal {
             let subject = content.subject().to_string().to_uppercase();

@@ -8,29 +8,18 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use evidence::Signal;
-use imaging::RgbImage;
 use serde_json::json;
 
 use crate::agree::{self, Agreement};
+use crate::codes::{self, Payload};
 use crate::dates::{self, PartialDate, Role};
 use crate::fields::{self, Context, Value};
 use crate::fold::{fold, squeeze};
 use crate::mrz_zone::Decoded;
 use crate::page::Page;
 use crate::reader::{SideReading, must_carry_mrz, place};
-use crate::record::{Barcode, Field, IdentifiedBy, Mrz, Quality, Side, Source};
+use crate::record::{Field, IdentifiedBy, Mrz, Quality, Side, Source};
 use crate::template::{DocumentKind, Operator, Template};
-
-/// What an AAMVA barcode says, in the record's terms.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Aamva {
-    pub(crate) document_type: &'static str,
-    pub(crate) country: String,
-    /// Field name to normalised value.
-    pub(crate) values: BTreeMap<&'static str, String>,
-    /// What its structure violates.
-    pub(crate) faults: Vec<String>,
-}
 
 /// Everything that was read from one document.
 pub(crate) struct Findings<'a> {
@@ -42,7 +31,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) sides: &'a [SideReading],
     pub(crate) values: &'a [(Side, BTreeMap<String, Value>)],
     pub(crate) mrz: Option<(Side, &'a Decoded)>,
-    pub(crate) aamva: Option<&'a Aamva>,
+    pub(crate) aamva: Option<&'a Payload>,
     pub(crate) portrait_sought: bool,
     pub(crate) portrait_found: bool,
 }
@@ -152,98 +141,6 @@ const BLURRED: f32 = 16.0;
 /// Share of saturated spots from which light hides part of a page: filled_docs with a glare 0.074–0.092, others up to
 /// 0.059 (white paper); little lies between, so this asks for another photo and accuses nobody.
 const GLARE: f32 = 0.065;
-
-/// Barcodes of a side, and the AAMVA payload among them.
-///
-/// The upright page is tried first; where its outline may have cut the code off, the photo.
-pub(crate) fn read_barcodes(
-    side: Side,
-    page: &Page,
-    photo: Option<&RgbImage>,
-    wanted: bool,
-) -> (Vec<Barcode>, Option<Aamva>) {
-    let look = |image: &RgbImage, budget: f32| {
-        let grey = imaging::grey(image);
-        let view = barcode::GrayView { width: grey.width(), height: grey.height(), pixels: grey.as_raw() };
-        barcode::read(view, &barcode::Options { budget_megapixels: budget, ..barcode::Options::default() })
-    };
-    let mut found = look(&page.image, if wanted { 40.0 } else { FEW_MEGAPIXELS });
-    if found.is_empty()
-        && wanted
-        && let Some(photo) = photo.filter(|_| page.quad.is_some())
-    {
-        found = look(photo, 60.0);
-    }
-    let aamva = found.iter().find_map(|b| {
-        barcode::aamva::looks_like(&b.bytes).then(|| barcode::aamva::parse(&b.bytes).ok()).flatten()
-    });
-    let barcodes = found
-        .iter()
-        .map(|b| Barcode {
-            kind: serde_json::to_value(b.format)
-                .ok()
-                .and_then(|v| v.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            side,
-            payload: barcode::aamva::looks_like(&b.bytes).then(|| "aamva".to_owned()),
-            data: b.text.clone(),
-        })
-        .collect();
-    (barcodes, aamva.map(|a| aamva_values(&a)))
-}
-
-/// Work spent on barcodes of a side that nothing says carries one.
-const FEW_MEGAPIXELS: f32 = 4.0;
-
-/// AAMVA elements as fields of the record.
-fn aamva_values(aamva: &barcode::aamva::Aamva) -> Aamva {
-    let mut values: BTreeMap<&'static str, String> = BTreeMap::new();
-    let mut put = |name: &'static str, value: Option<String>| {
-        if let Some(value) = value.filter(|v| !v.trim().is_empty()) {
-            values.insert(name, value);
-        }
-    };
-    put("last_name", aamva.family_name.clone());
-    let given: Vec<&str> =
-        [&aamva.first_name, &aamva.middle_names].into_iter().flatten().map(String::as_str).collect();
-    put("first_name", Some(given.join(" ")));
-    put("document_number", aamva.document_number.clone());
-    put("date_of_birth", aamva.birth_date.map(|d| d.to_string()));
-    put("date_of_issue", aamva.issue_date.map(|d| d.to_string()));
-    put("expiration_date", aamva.expiry_date.map(|d| d.to_string()));
-    put("gender", aamva.sex.map(str::to_owned));
-    put("height", aamva.height_cm.map(|h| format!("{h} cm")));
-    put("eye_color", aamva.eye_colour.map(str::to_owned));
-    let a = &aamva.address;
-    let place = [&a.city, &a.state, &a.postal_code]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ");
-    let lines: Vec<&str> = [a.street.as_deref(), a.street_2.as_deref(), Some(place.as_str())]
-        .into_iter()
-        .flatten()
-        .filter(|l| !l.is_empty())
-        .collect();
-    put("address", Some(lines.join(", ")));
-    put("dl_categories", aamva.vehicle_class.clone());
-    put("restrictions", aamva.restrictions.clone());
-    put("endorsements", aamva.endorsements.clone());
-    put("document_discriminator", aamva.document_discriminator.clone());
-    put("region", aamva.jurisdiction.clone());
-    let document_type = match aamva.document_type {
-        "id_card" => "Identity Card",
-        _ => "Driver's License",
-    };
-    let faults = aamva.warnings.iter().map(|w| w.code.to_owned()).collect();
-    Aamva {
-        document_type,
-        country: aamva.country.clone().unwrap_or_else(|| "USA".to_owned()),
-        values,
-        faults,
-    }
-}
 
 /// One value as the zone gives it, with whether the digit that covers it holds.
 fn mrz_values(decoded: &Decoded) -> BTreeMap<&'static str, (String, bool)> {
@@ -610,7 +507,7 @@ pub(crate) fn signals(
     let mut out = Vec::new();
     zone_signals(findings, &mut out);
     agreement_signals(findings, context, &mut out);
-    barcode_signals(findings, &mut out);
+    codes::signals(findings, &mut out);
     date_signals(fields, context, &mut out);
     missing_signals(findings, fields, &mut out);
     number_signals(findings, fields, context, &mut out);
@@ -730,6 +627,25 @@ fn agreement_signals(findings: &Findings, context: Context, out: &mut Vec<Signal
             json!({ "differ": differ }),
         ));
     }
+    if let (Some(zone), Some(payload), Some((_, decoded))) = (&zone, findings.aamva, findings.mrz) {
+        // Numbers are left out: what a state calls the number of a card in one is not always what it does in the other.
+        let differ: Vec<&str> = ["date_of_birth", "gender", "last_name"]
+            .into_iter()
+            .filter(|name| match (zone.get(name), payload.values.get(name)) {
+                (Some((value, true)), Some(coded)) => compare(name, coded, value) == Agreement::Different,
+                _ => false,
+            })
+            .collect();
+        if !differ.is_empty() {
+            out.push(Signal::measured(
+                "DATA_INCONSISTENT",
+                f64::from(decoded.strips.iter().map(|s| s.confidence).fold(1.0, f32::min)),
+                f64::from(SURE),
+                "agreement.mrz_barcode/1",
+                json!({ "differ": differ }),
+            ));
+        }
+    }
     if let Some(aamva) = findings.aamva {
         let mut differ = Vec::new();
         let mut most: f64 = 0.0;
@@ -792,27 +708,6 @@ fn unlabelled_birth_date_differs(
     match other[..] {
         [(_, sure)] => Some(sure),
         _ => None,
-    }
-}
-
-/// Faults of an AAMVA payload that a genuine issuer does not make; damaged headers are common on genuine cards.
-const TELLING_FAULTS: [&str; 5] = [
-    "date_impossible",
-    "expires_before_issue",
-    "issued_before_birth",
-    "issuer_is_not_country",
-    "issuer_is_not_state",
-];
-
-fn barcode_signals(findings: &Findings, out: &mut Vec<Signal>) {
-    let Some(aamva) = findings.aamva else { return };
-    let found: Vec<&String> = aamva.faults.iter().filter(|f| TELLING_FAULTS.contains(&f.as_str())).collect();
-    if !found.is_empty() {
-        out.push(Signal::certain(
-            "BARCODE_VALIDATION_FAILED",
-            "aamva.structure/1",
-            json!({ "faults": found }),
-        ));
     }
 }
 
@@ -1076,9 +971,11 @@ fn pixel_signals(findings: &Findings, out: &mut Vec<Signal>) {
                 json!({ "side": s.side, "share": share }),
             ));
         }
-        for (remedy, risk) in
-            [("hold_still", "POOR_DOCUMENT_QUALITY"), ("tilt_away_from_light", "GLARE_ON_DOCUMENT")]
-        {
+        for (remedy, risk) in [
+            ("hold_still", "POOR_DOCUMENT_QUALITY"),
+            ("tilt_away_from_light", "GLARE_ON_DOCUMENT"),
+            ("show_whole_document", "DOCUMENT_NOT_FULLY_VISIBLE"),
+        ] {
             if s.quality.remedy.contains(&remedy) {
                 out.push(Signal::certain(risk, "quality/1", json!({ "side": s.side, "remedy": remedy })));
             }

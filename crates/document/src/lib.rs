@@ -10,6 +10,7 @@
 
 mod agree;
 mod checks;
+mod codes;
 pub mod dates;
 mod effort;
 mod fields;
@@ -22,6 +23,7 @@ mod page;
 mod pixel;
 mod reader;
 mod record;
+mod seals;
 pub mod template;
 mod template_fields;
 mod templates;
@@ -32,5 +34,6 @@ mod typography;
 
 pub use reader::{Options, PortraitFinder, ReadError, Reader};
 pub use record::{Barcode, Field, IdentifiedBy, Mrz, Quality, Record, Side, Source, Upright};
+pub use seals::{Seal, SealSignature, SealSigners, SealSignersError};
 pub use template::{Catalogue, Template};
 pub use tesseract::{NativeLine, Tesseract, TesseractError};

@@ -15,7 +15,7 @@ use crate::fold::{edit_distance, fold};
 use crate::geometry::{height, point, width};
 use crate::locate;
 use crate::mrz_zone::{self, Decoded, Zone};
-use crate::page::{DETECT_SIDE, Page, Recogniser, overlap, region, sort_lines};
+use crate::page::{DETECT_SIDE, ILLEGIBLE, Page, Recogniser, overlap, region, sort_lines};
 use crate::pixel;
 use crate::record::{Barcode, IdentifiedBy, Quality, Record, Side, Upright};
 use crate::template::{Catalogue, DocumentKind, Template, TemplateSide};
@@ -91,7 +91,7 @@ pub(crate) struct SideReading {
     pub(crate) lines: Vec<Line>,
     pub(crate) mrz: Option<Decoded>,
     pub(crate) barcodes: Vec<Barcode>,
-    pub(crate) aamva: Option<crate::checks::Aamva>,
+    pub(crate) aamva: Option<crate::codes::Payload>,
     pub(crate) quality: Quality,
     pub(crate) chroma: f32,
     pub(crate) fringes: Option<f32>,
@@ -281,7 +281,7 @@ impl Reader {
         };
         let look = |s: &SideReading, wanted: bool| {
             let photo = photos.iter().find(|(side, _)| *side == s.side).map(|(_, photo)| *photo);
-            checks::read_barcodes(s.side, &s.page, photo, wanted)
+            crate::codes::read_barcodes(s.side, &s.page, photo, wanted)
         };
         let found = match &*sides {
             [front, back] => {
@@ -374,7 +374,7 @@ impl Reader {
             // A zone may still be found now that the bottom is the bottom.
             *mrz = self.scan(page, today)?;
         }
-        let mut lines = self.recogniser.read(&page.image, &outside(page, mrz))?;
+        let mut lines = self.recogniser.read(&page.image, &outside(page, mrz), mrz.as_ref().is_some_and(|d| d.valid))?;
         lines.retain(is_legible);
         sort_lines(&mut lines);
         Ok(lines)
@@ -493,12 +493,14 @@ impl Reader {
                     let page = &s.page.image;
                     crate::template_fields::apply(template, s.side, &s.lines, page, context, &mut values);
                 }
+                let repeated = |name: &str, value: &Value| zone.is_some_and(|d| d.repeats(name, &value.value));
                 let taken = |line: &Line| {
                     let text = fold(&line.text());
-                    values
-                        .values()
-                        .any(|v| overlap(&line.quad, &v.quad).max(overlap(&v.quad, &line.quad)) > 0.5)
-                        || names.iter().any(|n| edit_distance(&text, n, 2 + n.len() / 6).is_some())
+                    values.iter().any(|(name, v)| {
+                        overlap(&line.quad, &v.quad).max(overlap(&v.quad, &line.quad)) > 0.5
+                            // Two nets that read the same number from two places leave nothing for a third.
+                            && !(line.has_digits() && repeated(name, v))
+                    }) || names.iter().any(|n| edit_distance(&text, n, 2 + n.len() / 6).is_some())
                 };
                 let boxes: Vec<Quad> =
                     s.lines.iter().filter(|l| l.draft && taken(l)).map(|l| l.quad).collect();
@@ -663,7 +665,7 @@ fn finished(record: Record, mut effort: Effort, started: Instant) -> Record {
 
 /// Whether a line says anything: what reads worse is a pattern, not text.
 fn is_legible(line: &Line) -> bool {
-    line.confidence() > 0.4
+    line.confidence() > ILLEGIBLE
 }
 
 fn take_better(best: &mut Option<Decoded>, new: Option<Decoded>) {

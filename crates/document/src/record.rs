@@ -6,6 +6,8 @@ use evidence::Signal;
 use imaging::{Quad, RgbImage};
 use serde::Serialize;
 
+use crate::seals::Seal;
+
 /// Which printed side a thing was seen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,9 +85,12 @@ pub struct Barcode {
     pub side: Side,
     /// Text as decoded; bytes that are no UTF-8 as Latin-1.
     pub data: String,
-    /// What the payload was recognised as: `aamva`, or absent.
+    /// What the payload was recognised as: `aamva`, a national one such as `ar.dni`, or absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
+    /// The issuer's seal that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
 }
 
 /// How good the picture of one side is; scores 0 to 100.

@@ -63,6 +63,14 @@ pub struct NativeLine {
     pub region: [f32; 4],
 }
 
+impl NativeLine {
+    /// Words of Tesseract's table joined to lines: level, page, block, paragraph, line, word, left, top, width, height,
+    /// confidence, text, on a page of this width and height. Rows that are none are passed over.
+    pub fn of_table(table: &str, side: Side, width: f32, height: f32) -> Vec<Self> {
+        lines_of(table, side, width, height)
+    }
+}
+
 /// Tesseract with its languages, found to be there.
 #[derive(Debug, Clone)]
 pub struct Tesseract {
@@ -180,8 +188,6 @@ struct Words {
     region: [f32; 4],
 }
 
-/// Words of Tesseract's table joined to lines: level, page, block, paragraph, line, word, left, top, width, height,
-/// confidence, text.
 fn lines_of(table: &str, side: Side, width: f32, height: f32) -> Vec<NativeLine> {
     let mut lines: Vec<Words> = Vec::new();
     for row in table.lines().skip(1) {
@@ -195,7 +201,8 @@ fn lines_of(table: &str, side: Side, width: f32, height: f32) -> Vec<NativeLine>
         else {
             continue;
         };
-        let Some(confidence) = number(confidence).filter(|c| *c >= LEAST_CONFIDENCE) else { continue };
+        let likely = |c: &f32| (LEAST_CONFIDENCE..=100.0).contains(c);
+        let Some(confidence) = number(confidence).filter(likely) else { continue };
         let word = text.trim();
         if word.is_empty() {
             continue;
@@ -215,7 +222,8 @@ fn lines_of(table: &str, side: Side, width: f32, height: f32) -> Vec<NativeLine>
     let line = |line: Words| {
         let confidence = line.words.iter().map(|w| w.1).sum::<f32>() / line.words.len().max(1) as f32;
         let text = line.words.into_iter().map(|w| w.0).collect::<Vec<_>>().join(" ");
-        let region = line.region.map(|v| v.clamp(0.0, 1.0));
+        // A page without size has no shares: NaN stays NaN when clamped.
+        let region = line.region.map(|v| if v.is_finite() { v.clamp(0.0, 1.0) } else { 0.0 });
         (text.chars().filter(|c| other_script(*c)).count() >= 2).then_some(NativeLine {
             side,
             text,
@@ -251,6 +259,24 @@ mod tests {
             line.region
         );
         assert!(lines_of("", Side::Front, 0.0, 0.0).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_table_gives_lines_within_the_page(
+            cells in proptest::collection::vec(proptest::collection::vec("[0-9.eINFa-]{0,6}|[а-я]{1,4}|\\PC{0,4}", 0..14), 0..6),
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+            (width, height) in (0u16..2000, 0u16..2000),
+        ) {
+            let rows: Vec<String> = cells.iter().map(|row| row.join("\t")).collect();
+            for table in [format!("{HEAD}{}", rows.join("\n")), String::from_utf8_lossy(&bytes).into_owned()] {
+                for line in lines_of(&table, Side::Front, f32::from(width), f32::from(height)) {
+                    proptest::prop_assert!(line.region.iter().all(|v| (0.0..=1.0).contains(v)), "{line:?}");
+                    proptest::prop_assert!((0.5..=1.0).contains(&line.confidence), "{line:?}");
+                    proptest::prop_assert!(line.text.chars().count() <= table.chars().count());
+                }
+            }
+        }
     }
 
     #[test]

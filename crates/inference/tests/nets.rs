@@ -8,11 +8,13 @@ fn open(runtime: Option<Runtime>) -> Result<Models, inference::OpenError> {
 }
 
 /// The inputs that nets of the manifest take, by name.
-fn inputs() -> [(&'static str, &'static [usize]); 7] {
+fn inputs() -> [(&'static str, &'static [usize]); 9] {
     [
         ("mrz-lines", &[1, 1, 32, 512]),
         ("ppocr-v6-det", &[1, 3, 160, 224]),
         ("ppocr-v6-rec", &[1, 3, 48, 160]),
+        ("ppocr-v6-det-tiny", &[1, 3, 160, 224]),
+        ("ppocr-v6-rec-tiny", &[1, 3, 48, 160]),
         ("ppocr-cls", &[1, 3, 48, 192]),
         ("dlib-face-embedder", &[3, 3, 150, 150]),
         ("blazeface", &[1, 3, 256, 256]),

@@ -326,6 +326,9 @@ pub(crate) fn read_pictures(
     if let Some(tesseract) = engines.tesseract() {
         tesseract.add_to(&mut record).map_err(|error| chain(&error))?;
     }
+    if let Some(signers) = engines.seal_signers() {
+        signers.check(&mut record);
+    }
     let mut finding = Finding::done(Feature::Ocr);
     finding.signals.clone_from(&record.signals);
     if record.value("address").is_some() {

@@ -32,6 +32,7 @@ pub struct Engines {
     passive: Slot<face::PassiveLiveness>,
     ages: Slot<Option<face::age::AgeEstimator>>,
     tesseract: Option<document::Tesseract>,
+    seal_signers: Option<document::SealSigners>,
 }
 
 fn load<T, E>(slot: &Slot<T>, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, EnginesError>
@@ -60,6 +61,7 @@ impl Engines {
             passive: Slot::default(),
             ages: Slot::default(),
             tesseract: None,
+            seal_signers: None,
         })
     }
 
@@ -72,6 +74,17 @@ impl Engines {
     /// Tesseract, where the operator chose it.
     pub fn tesseract(&self) -> Option<&document::Tesseract> {
         self.tesseract.as_ref()
+    }
+
+    /// The same, with certificates of signers of seals that the operator trusts.
+    #[must_use]
+    pub fn with_seal_signers(self, seal_signers: Option<document::SealSigners>) -> Self {
+        Self { seal_signers, ..self }
+    }
+
+    /// Trusted signers of seals, where the operator gave some.
+    pub fn seal_signers(&self) -> Option<&document::SealSigners> {
+        self.seal_signers.as_ref()
     }
 
     /// The models behind the engines.

@@ -24,6 +24,22 @@ pub(crate) struct TesseractArgs {
     tesseract_program: Option<PathBuf>,
 }
 
+/// Signers of seals that are trusted.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct SealArgs {
+    /// Check the signatures of seals in barcodes with the certificates (DER or PEM) in this folder
+    #[arg(long, value_name = "DIR", env = "BONAFIDE_SEAL_SIGNERS")]
+    seal_signers: Option<PathBuf>,
+}
+
+impl SealArgs {
+    /// Reads what was given; `None` when nothing was.
+    pub(crate) fn find(&self) -> anyhow::Result<Option<document::SealSigners>> {
+        let folder = self.seal_signers.as_deref().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(folder.map(document::SealSigners::in_folder).transpose()?)
+    }
+}
+
 impl TesseractArgs {
     /// Looks for what was chosen; `None` when nothing was.
     pub(crate) fn find(&self) -> anyhow::Result<Option<document::Tesseract>> {
@@ -63,14 +79,29 @@ enum Action {
         allow_specimens: bool,
         #[command(flatten)]
         tesseract: TesseractArgs,
+        #[command(flatten)]
+        seals: SealArgs,
     },
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Action::Read { front, back, batch, json, today, templates, models, allow_specimens, tesseract } =
-        &args.action;
-    let engines =
-        Engines { reader: open(models.as_deref(), templates.as_deref())?, tesseract: tesseract.find()? };
+    let Action::Read {
+        front,
+        back,
+        batch,
+        json,
+        today,
+        templates,
+        models,
+        allow_specimens,
+        tesseract,
+        seals,
+    } = &args.action;
+    let engines = Engines {
+        reader: open(models.as_deref(), templates.as_deref())?,
+        tesseract: tesseract.find()?,
+        seal_signers: seals.find()?,
+    };
     let options = document::Options {
         specimens_allowed: *allow_specimens,
         ..document::Options::on(today.unwrap_or_else(self::today))
@@ -160,6 +191,7 @@ pub(crate) fn open(models: Option<&Path>, templates: Option<&Path>) -> anyhow::R
 struct Engines {
     reader: document::Reader,
     tesseract: Option<document::Tesseract>,
+    seal_signers: Option<document::SealSigners>,
 }
 
 fn read(
@@ -177,6 +209,9 @@ fn read(
     let mut record = engines.reader.read(&front, back.as_ref(), options)?;
     if let Some(tesseract) = &engines.tesseract {
         tesseract.add_to(&mut record)?;
+    }
+    if let Some(signers) = &engines.seal_signers {
+        signers.check(&mut record);
     }
     Ok(record)
 }

@@ -37,6 +37,8 @@ pub(crate) struct DataArgs {
     pub(crate) models: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) tesseract: super::document::TesseractArgs,
+    #[command(flatten)]
+    pub(crate) seals: super::document::SealArgs,
 }
 
 impl DataArgs {
@@ -58,7 +60,8 @@ impl DataArgs {
     /// Opens the engines; models that are missing are named.
     pub(crate) fn engines(&self) -> anyhow::Result<Engines> {
         let folder = self.models.clone().unwrap_or_else(inference::Models::default_dir);
-        Ok(Engines::open(&folder)?.with_tesseract(self.tesseract.find()?))
+        let engines = Engines::open(&folder)?.with_tesseract(self.tesseract.find()?);
+        Ok(engines.with_seal_signers(self.seals.find()?))
     }
 }
 

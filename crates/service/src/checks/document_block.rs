@@ -90,6 +90,7 @@ pub fn block(record: &Record, today: Date) -> Value {
                 "data": barcode.data,
                 "data_raw": barcode.data,
                 "side": barcode.side,
+                "seal": barcode.seal,
             })
         })
         .collect();

@@ -25,11 +25,15 @@ pub(super) fn signals(record: &Record, expected: &Value) -> Vec<Signal> {
             differs(risk, field);
         }
     }
-    if let (Some(given), Some(read)) =
-        (text("id_country").or_else(|| text("country")), record.issuing_state.as_deref())
-        && !given.eq_ignore_ascii_case(read)
-    {
-        differs("DOCUMENT_COUNTRY_MISMATCH", "issuing_state");
+    // Both are held against the issuer; each has a documented warning of its own.
+    let countries =
+        [("country", "COUNTRY_MISMATCH_WITH_PROVIDED"), ("id_country", "DOCUMENT_COUNTRY_MISMATCH")];
+    for (given, risk) in countries {
+        if let (Some(given), Some(read)) = (text(given), record.issuing_state.as_deref())
+            && !given.eq_ignore_ascii_case(read)
+        {
+            differs(risk, "issuing_state");
+        }
     }
     if let Some(given) = text("identification_number") {
         let plain = |text: &str| -> String {
