@@ -6,7 +6,7 @@
 //! other on all cores, ours with the loading of its nets; `peers.py` says how their output is scored. `BONAFIDE_BENCH_PEERS=0` leaves them out.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -97,13 +97,13 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
 }
 
 /// One batch: records by file, and the time it took, loading the nets included.
-struct Run {
-    lines: BTreeMap<String, Value>,
-    cpu_s: f64,
+pub(super) struct Run {
+    pub(super) lines: BTreeMap<String, Value>,
+    pub(super) cpu_s: f64,
     wall_s: f64,
 }
 
-fn read(binary: &Path, folder: &Path) -> anyhow::Result<Run> {
+pub(super) fn read(binary: &Path, folder: &Path) -> anyhow::Result<Run> {
     // The shell's `times` gives the processor time of its children.
     let script = "\"$0\" document read --batch \"$1\" --json --allow-specimens --today \"$2\"; times >&2";
     let started = std::time::Instant::now();
@@ -132,17 +132,17 @@ fn read(binary: &Path, folder: &Path) -> anyhow::Result<Run> {
 
 /// Rates with their n and interval.
 #[derive(Default)]
-struct Table {
-    rows: Vec<Value>,
+pub(super) struct Table {
+    pub(super) rows: Vec<Value>,
 }
 
 impl Table {
-    fn count(&mut self, what: &str, right: usize, n: usize) {
+    pub(super) fn count(&mut self, what: &str, right: usize, n: usize) {
         let (low, high) = interval(right, n);
         self.rows.push(json!({ "what": what, "right": right, "n": n, "interval_95": [low, high] }));
     }
 
-    fn print(&self) {
+    pub(super) fn print(&self) {
         println!("{:58} {:>9}  {:>17}", "rate", "right/n", "95 % interval");
         for row in &self.rows {
             let number = |v: &Value| v.as_f64().unwrap_or(0.0) * 100.0;
@@ -265,16 +265,22 @@ fn interval(right: usize, n: usize) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// Ours, `rapidocr` and `PassportEye` on the same pictures: those of `filled_docs` that are genuine and the specimens
-/// whose zone is conformant.
-fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::Result<Value> {
-    let python = target().join("peers/bin/python");
+/// The virtual environment of the peers, installed where it is not yet.
+pub(super) fn peers() -> anyhow::Result<PathBuf> {
     let venv = target().join("peers");
     if !venv.join("installed").is_file() {
         shell(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
         shell(Command::new(venv.join("bin/pip")).args(["install", "-q"]).args(PEERS))?;
         fs_err::write(venv.join("installed"), PEERS.join("\n"))?;
     }
+    Ok(venv)
+}
+
+/// Ours, `rapidocr` and `PassportEye` on the same pictures: those of `filled_docs` that are genuine and the specimens
+/// whose zone is conformant.
+fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::Result<Value> {
+    let venv = peers()?;
+    let python = venv.join("bin/python");
     let (folder, cases) = cases(documents, &venv.join("pictures"))?;
     fs_err::write(venv.join("cases.json"), serde_json::to_vec(&cases)?)?;
     fs_err::write(venv.join("peers.py"), include_str!("peers.py"))?;
@@ -310,7 +316,7 @@ fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::R
     );
     let models = std::env::var_os("BONAFIDE_MODELS").map_or_else(
         || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".local/share/bonafide/models"),
-        std::path::PathBuf::from,
+        PathBuf::from,
     );
     // PassportEye reads with the `tesseract` program of the system; without it every picture counts as not read.
     let printed = output(Command::new(&python).arg(venv.join("peers.py")).args([
@@ -359,7 +365,7 @@ fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::R
 }
 
 /// Links the pictures into one folder, and says what is to be read on each, in the record's terms.
-fn cases(documents: &Path, folder: &Path) -> anyhow::Result<(std::path::PathBuf, Value)> {
+fn cases(documents: &Path, folder: &Path) -> anyhow::Result<(PathBuf, Value)> {
     if folder.is_dir() {
         fs_err::remove_dir_all(folder)?;
     }

@@ -11,6 +11,7 @@ mod chip;
 mod documents;
 mod faces;
 mod idnumber;
+mod poses;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("documents", "documents read: zones, fields, fraud signals, time per stage", documents::run),
     ("faces", "faces matched, searched, judged for liveness and age", faces::run),
     ("idnumber", "national numbers against python-stdnum", idnumber::run),
+    ("poses", "documents turned, tilted, cut, on busy desks: zones read", poses::run),
 ];
 
 /// Runs one benchmark by name.
