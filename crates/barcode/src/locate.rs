@@ -110,6 +110,9 @@ const EMPTY_LINES: f32 = 0.1;
 const BAR_STEPS: f32 = 0.85;
 /// A matrix code of ten modules, the smallest, changes so often in random data.
 const MATRIX_CHANGES: f32 = 4.0;
+/// Modules are square: greys change about as often a pixel down as across. 96 drawn codes, turned, slanted or shrunk, stay
+/// at or above 0.78 (test in `read`); of 51 boxes of print and portraits on 32 pictures of documents 17 lie below 0.6.
+const SQUARE: f32 = 0.6;
 
 /// How greys change along the parallel lines of a region.
 struct Lines {
@@ -172,7 +175,11 @@ fn matrices(picture: &Gray, blocks: &Blocks, smooth: &[(f32, f32, f32)], most: u
         let at = |u: f32, v: f32| ((left * BLOCK) as f32 + u * w, (top * BLOCK) as f32 + v * h);
         let across = lines(picture, w, &|along, line| at(along, 0.2 + 0.6 * line));
         let down = lines(picture, h, &|along, line| at(0.2 + 0.6 * line, along));
-        if across.changes.min(down.changes) >= MATRIX_CHANGES && across.empty.max(down.empty) <= EMPTY_LINES {
+        let (per_column, per_row) = (across.changes / w, down.changes / h);
+        if across.changes.min(down.changes) >= MATRIX_CHANGES
+            && across.empty.max(down.empty) <= EMPTY_LINES
+            && per_column.min(per_row) >= SQUARE * per_column.max(per_row)
+        {
             found.push((energy, [left * BLOCK, top * BLOCK, right * BLOCK, bottom * BLOCK]));
         }
     }

@@ -46,11 +46,26 @@ impl Gray {
 
     /// The grey between four pixels.
     pub(crate) fn bilinear(&self, x: f32, y: f32) -> f32 {
-        let (left, top) = (x.floor(), y.floor());
-        let (fx, fy) = (x - left, y - top);
-        let (left, top) = (left as i64, top as i64);
-        let upper = self.at(left, top) * (1.0 - fx) + self.at(left + 1, top) * fx;
-        let lower = self.at(left, top + 1) * (1.0 - fx) + self.at(left + 1, top + 1) * fx;
+        // `floor` is a call where the processor is not known to have it; this is the same number.
+        let below = |v: f32| (v as i64).saturating_sub(i64::from((v as i64) as f32 > v));
+        let (left, top) = (below(x), below(y));
+        let (fx, fy) = (x - left as f32, y - top as f32);
+        if let (Ok(column), Ok(row)) = (usize::try_from(left), usize::try_from(top))
+            && column < self.width.saturating_sub(1)
+            && row < self.height.saturating_sub(1)
+        {
+            let at = row * self.width + column;
+            if let (Some([a, b]), Some([c, d])) =
+                (self.pixels.get(at..at + 2), self.pixels.get(at + self.width..at + self.width + 2))
+            {
+                let upper = f32::from(*a) * (1.0 - fx) + f32::from(*b) * fx;
+                let lower = f32::from(*c) * (1.0 - fx) + f32::from(*d) * fx;
+                return upper * (1.0 - fy) + lower * fy;
+            }
+        }
+        let upper = self.at(left, top) * (1.0 - fx) + self.at(left.saturating_add(1), top) * fx;
+        let (right, bottom) = (left.saturating_add(1), top.saturating_add(1));
+        let lower = self.at(left, bottom) * (1.0 - fx) + self.at(right, bottom) * fx;
         upper * (1.0 - fy) + lower * fy
     }
 
@@ -60,7 +75,7 @@ impl Gray {
         for y in 0..height {
             for x in 0..width {
                 let (sx, sy) = source(x as f32 + 0.5, y as f32 + 0.5);
-                pixels.push(self.bilinear(sx - 0.5, sy - 0.5).round().clamp(0.0, 255.0) as u8);
+                pixels.push((self.bilinear(sx - 0.5, sy - 0.5) + 0.5) as u8);
             }
         }
         Self { width, height, pixels }

@@ -1,7 +1,8 @@
 //! Reads barcodes out of a grey picture: a bounded ladder of attempts, from the cheap to the patient.
 //!
 //! 1. the whole picture at a moderate size; 2. every region that looks like bars, brought upright, and every box that
-//!    looks like a matrix code; 3. the whole picture at other scales; 4. the regions of bars turned by some degrees.
+//!    looks like a matrix code; 3. where there are bars, the whole picture at other scales; 4. the regions of bars
+//!    turned by some degrees.
 //!    Where [`crate::locate`] finds neither bars nor a matrix, one look at half the moderate size is all. It stops at
 //!    the first rung that reads something, unless asked for all.
 
@@ -178,6 +179,11 @@ impl Ladder<'_> {
             if self.boxed(&picture, area, &matrix, shrink) {
                 return;
             }
+        }
+        if spots.bars.is_empty() {
+            // Linear codes need bars, and the boxes were tried at the scales that follow.
+            self.look(&whole, "whole", &back, &safe, Threshold::Global);
+            return;
         }
         if self.look(&whole, "whole", &back, &self.options.formats.clone(), Threshold::Global) {
             return;
@@ -561,6 +567,25 @@ mod tests {
         let text: String = bytes.iter().map(|b| char::from(*b)).collect();
         assert_eq!(content(&text), (text.clone(), bytes));
         assert_eq!(content("é€"), ("é€".to_owned(), "é€".as_bytes().to_vec()));
+    }
+
+    #[test]
+    fn matrix_codes_stay_boxes_worth_a_look_however_they_lie() {
+        for name in [BarcodeFormat::QR_CODE, BarcodeFormat::DATA_MATRIX, BarcodeFormat::AZTEC] {
+            for (text, scale) in [("BONA12", 7), ("https://example.org/bonafide/specimen/0123456789", 4)] {
+                for degrees in [0.0, 8.0, 30.0, 45.0] {
+                    for shrink in [1.0, 0.6] {
+                        let picture = drawn(text, name, scale, degrees).scaled(shrink);
+                        let slant = (picture.width as f32, picture.height as f32 * 0.8);
+                        let slanted = picture.drawn(slant.0 as usize, slant.1 as usize, |x, y| (x, y / 0.8));
+                        for picture in [picture, slanted] {
+                            let found = find(&picture, 6);
+                            assert!(!found.matrices.is_empty(), "{name:?} {text} {degrees} {shrink}");
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]
