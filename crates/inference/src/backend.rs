@@ -39,6 +39,18 @@ pub trait Net: Send + Sync {
     /// [`RunError`] when the inputs do not fit or the runtime fails.
     fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError>;
 
+    /// Runs the net and lends its first output to `read` where it lies: shape and values. For outputs of megabytes,
+    /// which [`Net::run`] copies.
+    ///
+    /// # Errors
+    /// As [`Net::run`].
+    fn lend(&self, inputs: &[Tensor], read: &mut dyn FnMut(&[usize], &[f32])) -> Result<(), RunError> {
+        if let Some(first) = self.run(inputs)?.first() {
+            read(&first.shape, &first.data);
+        }
+        Ok(())
+    }
+
     /// What the net runs on.
     fn runtime(&self) -> Runtime;
 }
@@ -212,8 +224,12 @@ fn session(
     builder.commit_from_memory(onnx)
 }
 
-impl Net for OrtNet {
-    fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+impl OrtNet {
+    fn outputs<T>(
+        &self,
+        inputs: &[Tensor],
+        read: impl FnOnce(ort::session::SessionOutputs<'_>) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
         if self.inputs != inputs.len() {
             return Err(RunError::Inputs { expected: self.inputs, given: inputs.len() });
         }
@@ -225,8 +241,13 @@ impl Net for OrtNet {
             values.push(ort::session::SessionInputValue::from(view.map_err(failed)?));
         }
         let make = || session(&self.environment, &self.onnx, self.threads).map_err(failed);
-        self.sessions.with(make, |session| {
-            let outputs = session.run(values.as_slice()).map_err(failed)?;
+        self.sessions.with(make, |session| read(session.run(values.as_slice()).map_err(failed)?))?
+    }
+}
+
+impl Net for OrtNet {
+    fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+        self.outputs(inputs, |outputs| {
             let convert = |(index, (_, value)): (usize, (&str, ort::value::ValueRef<'_>))| {
                 if let Ok((shape, data)) = value.try_extract_tensor::<f32>() {
                     return Ok(tensor(shape, data.to_vec()));
@@ -236,7 +257,18 @@ impl Net for OrtNet {
                 Ok(tensor(shape, data.iter().map(|&v| v as f32).collect()))
             };
             outputs.iter().enumerate().map(convert).collect()
-        })?
+        })
+    }
+
+    fn lend(&self, inputs: &[Tensor], read: &mut dyn FnMut(&[usize], &[f32])) -> Result<(), RunError> {
+        self.outputs(inputs, |outputs| {
+            if let Some((_, value)) = outputs.iter().next() {
+                let (shape, data) =
+                    value.try_extract_tensor::<f32>().map_err(|_| RunError::Output { index: 0 })?;
+                read(&sizes(shape), data);
+            }
+            Ok(())
+        })
     }
 
     fn runtime(&self) -> Runtime {
@@ -245,5 +277,9 @@ impl Net for OrtNet {
 }
 
 fn tensor(shape: &ort::value::Shape, data: Vec<f32>) -> Tensor {
-    Tensor { shape: shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect(), data }
+    Tensor { shape: sizes(shape), data }
+}
+
+fn sizes(shape: &ort::value::Shape) -> Vec<usize> {
+    shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect()
 }

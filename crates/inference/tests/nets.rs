@@ -109,6 +109,10 @@ fn a_net_gives_many_threads_what_it_gives_one() {
         assert!(Arc::ptr_eq(&net, &again));
         let input = [pattern(&[1, 1, 32, 512])];
         let expected = net.run(&input).expect("runs");
+        let mut lent = Tensor::default();
+        net.lend(&input, &mut |shape, data| lent = Tensor::new(shape, data.to_vec())).expect("runs");
+        assert_eq!(Some(&lent), expected.first());
+        assert!(net.lend(&[], &mut |_, _| panic!("nothing ran")).is_err());
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -82,17 +82,20 @@ impl LineNet {
         crate::effort::count(self.name, padded * HEIGHT as usize);
         let aspect = width(quad).max(1.0) / height(quad).max(1.0);
         let used = (aspect * HEIGHT as f32).clamp(16.0, MOST_WIDTH as f32);
-        let out = self.net.run(&[tensor])?;
-        Ok(out.first().map(|t| greedy(t, &self.alphabet, padded as f32 / used)).unwrap_or_default())
+        let mut glyphs = Vec::new();
+        self.net.lend(&[tensor], &mut |shape, scores| {
+            glyphs = greedy(shape, scores, &self.alphabet, padded as f32 / used);
+        })?;
+        Ok(glyphs)
     }
 }
 
 /// Best class a step, repeats and blanks removed.
-fn greedy(scores: &Tensor, alphabet: &Alphabet, stretch: f32) -> Vec<Glyph> {
-    let [_, steps, classes] = scores.shape[..] else { return Vec::new() };
+fn greedy(shape: &[usize], scores: &[f32], alphabet: &Alphabet, stretch: f32) -> Vec<Glyph> {
+    let [_, steps, classes] = *shape else { return Vec::new() };
     let mut glyphs: Vec<Glyph> = Vec::new();
     let mut last = 0;
-    for (step, row) in scores.data.chunks_exact(classes.max(1)).take(steps).enumerate() {
+    for (step, row) in scores.chunks_exact(classes.max(1)).take(steps).enumerate() {
         let (class, p) = best(row);
         let at = ((step as f32 + 0.5) / steps as f32 * stretch).min(1.0);
         if class == last {
@@ -167,9 +170,9 @@ mod tests {
             row[class] = 0.5 + 0.05 * i as f32;
             data.extend(row);
         }
-        let scores = Tensor { shape: vec![1, 7, 4], data };
-        let text: String = greedy(&scores, &alphabet, 1.0).iter().map(|g| g.ch).collect();
+        let glyphs = greedy(&[1, 7, 4], &data, &alphabet, 1.0);
+        let text: String = glyphs.iter().map(|g| g.ch).collect();
         assert_eq!(text, "AAB ");
-        assert!((greedy(&scores, &alphabet, 1.0)[0].p - 0.6).abs() < 1e-6);
+        assert!((glyphs[0].p - 0.6).abs() < 1e-6);
     }
 }
