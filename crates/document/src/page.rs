@@ -127,8 +127,10 @@ impl Recogniser {
     ///
     /// What the small net reads as printed labels and nothing else stands: labels are known phrases, found with slips.
     /// What it reads surely and without digits is a draft: words that tell what a document is do not need more, and a
-    /// line from which a value is taken must be read again ([`Self::again`]). Everything else is read again at once.
-    pub(crate) fn read(&self, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Line>, RunError> {
+    /// line from which a value is taken must be read again ([`Self::again`]). Everything else is read again at once,
+    /// unless the page's zone is `proved`: then lines with digits may be drafts as well when every character of theirs
+    /// is sure ([`SURE_NUMBER`]), and what the small net finds illegible is left at that.
+    pub(crate) fn read(&self, image: &RgbImage, boxes: &[Quad], proved: bool) -> Result<Vec<Line>, RunError> {
         let Some(small) = &self.small else { return self.again(image, boxes) };
         self.each(boxes, |quad| {
             let line = Line { quad: *quad, glyphs: small.read(image, quad)?, draft: true };
@@ -136,7 +138,9 @@ impl Recogniser {
             if labels::only(&chars) {
                 return Ok(Line { draft: false, ..line });
             }
-            if line.confidence() >= SURE && !chars.iter().any(|c| c.is_numeric()) {
+            let sure =
+                line.confidence() >= SURE && (!line.has_digits() || proved && line.least() >= SURE_NUMBER);
+            if sure || proved && line.confidence() <= ILLEGIBLE {
                 return Ok(line);
             }
             Ok(Line { glyphs: self.large.read(image, quad)?, draft: false, ..line })
@@ -198,6 +202,13 @@ impl Recogniser {
 
 /// Mean probability of its characters from which a line of the small net needs no second look.
 const SURE: f32 = 0.8;
+/// Least probability of its characters from which a line of the small net with digits may wait. Of 192 such lines of
+/// documents whose mean is [`SURE`], 130 reach it, and the large net reads 3 of these otherwise: an accent, and twice a
+/// full stop. Of the 62 others it reads 27 otherwise.
+const SURE_NUMBER: f32 = 0.9;
+/// Mean probability of its characters up to which a line says nothing. The large net reads 46 of 116 such lines of the
+/// small net above it, 44 of them as single letters and fragments.
+pub(crate) const ILLEGIBLE: f32 = 0.4;
 /// How much surer two lines must read one way than the other for no third to be asked.
 const CLEAR: f32 = 1.4;
 

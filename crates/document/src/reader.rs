@@ -464,13 +464,13 @@ impl Reader {
         catalogue: &Catalogue,
         today: jiff::civil::Date,
     ) -> Result<(), ReadError> {
+        let zone = sides.iter().find_map(|s| s.mrz.clone());
         for _ in 0..SETTLING_ROUNDS {
             if sides.iter().all(|s| s.lines.iter().all(|l| !l.draft)) {
                 break;
             }
             let folded = folded_lines(sides);
-            let zone = sides.iter().find_map(|s| s.mrz.as_ref());
-            let template = match zone {
+            let template = match &zone {
                 Some(d) => catalogue.by_mrz(
                     checks::format_name(d.mrz.format),
                     &d.mrz.document_code,
@@ -493,7 +493,9 @@ impl Reader {
                     let page = &s.page.image;
                     crate::template_fields::apply(template, s.side, &s.lines, page, context, &mut values);
                 }
-                let repeated = |name: &str, value: &Value| zone.is_some_and(|d| d.repeats(name, &value.value));
+                let repeated = |name: &str, value: &Value| {
+                    zone.as_ref().is_some_and(|d| d.repeats(name, &value.value))
+                };
                 let taken = |line: &Line| {
                     let text = fold(&line.text());
                     values.iter().any(|(name, v)| {

@@ -31,6 +31,16 @@ impl Line {
         if n == 0 { 0.0 } else { sum / n as f32 }
     }
 
+    /// Least probability of its characters; 0 when it has none.
+    pub(crate) fn least(&self) -> f32 {
+        self.glyphs.iter().filter(|g| g.ch != ' ').map(|g| g.p).reduce(f32::min).unwrap_or(0.0)
+    }
+
+    /// Whether it holds a digit.
+    pub(crate) fn has_digits(&self) -> bool {
+        self.glyphs.iter().any(|g| g.ch.is_numeric())
+    }
+
     /// The part between two shares of its length, as a line of its own.
     pub(crate) fn slice(&self, glyphs: std::ops::Range<usize>) -> Option<Self> {
         let part = self.glyphs.get(glyphs.clone())?;
