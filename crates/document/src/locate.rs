@@ -27,46 +27,55 @@ pub(crate) struct Outline {
 
 /// The document's corners in the picture, clockwise, starting at the corner nearest the picture's top-left.
 pub(crate) fn outline(image: &RgbImage) -> Option<Outline> {
-    outlines(image, 1).pop().flatten()
+    outlines(image, 1, 1).pop().flatten()
 }
 
-/// Two outlines of one format and about one size: the sides of one card beside each other, in reading order.
-pub(crate) fn pair(image: &RgbImage) -> Option<[Outline; 2]> {
-    let mut cards: Vec<Outline> = outlines(image, 2).into_iter().flatten().collect();
+/// The outlines of one format and about one size that lie apart on the background, in reading order: two are the sides
+/// of one card beside each other. At most [`MOST_CARDS`] are told apart; fewer than two are none.
+pub(crate) fn cards(image: &RgbImage) -> Vec<Outline> {
+    let mut cards: Vec<Outline> = outlines(image, 2, MOST_CARDS).into_iter().flatten().collect();
+    let sides = |o: &Outline| {
+        let (w, h) = (width(&o.quad), height(&o.quad));
+        (w.max(h), w.min(h).max(1.0))
+    };
+    let Some((long, short)) = cards.first().map(sides) else { return cards };
+    let near = |a: f32, b: f32, most: f32| a.max(b) / a.min(b).max(1e-3) < most;
+    cards.retain(|card| {
+        let (other_long, other_short) = sides(card);
+        near(long, other_long, PAIR_SIZES) && near(long / short, other_long / other_short, PAIR_SHAPES)
+    });
+    if cards.len() < 2 {
+        cards.clear();
+    }
     cards.sort_by(|a, b| {
         let (a, b) = (centre(&a.quad), centre(&b.quad));
         // Beside each other they go from left to right, else from top to bottom.
         if (a.x - b.x).abs() > (a.y - b.y).abs() { a.x.total_cmp(&b.x) } else { a.y.total_cmp(&b.y) }
     });
-    let [first, second] = <[Outline; 2]>::try_from(cards).ok()?;
-    let sides = |o: &Outline| {
-        let (w, h) = (width(&o.quad), height(&o.quad));
-        (w.max(h), w.min(h).max(1.0))
-    };
-    let ((long, short), (other_long, other_short)) = (sides(&first), sides(&second));
-    let near = |a: f32, b: f32, most: f32| a.max(b) / a.min(b).max(1e-3) < most;
-    (near(long, other_long, PAIR_SIZES) && near(long / short, other_long / other_short, PAIR_SHAPES))
-        .then_some([first, second])
+    cards
 }
 
+/// Cards that are counted in one picture.
+const MOST_CARDS: usize = 4;
 /// Two sides of one card in one photo differ in size by their distance from the lens only.
 const PAIR_SIZES: f32 = 1.35;
 /// Their proportions differ by perspective only; ID-1 and ID-3 (ISO/IEC 7810) differ by 1.12.
 const PAIR_SHAPES: f32 = 1.1;
 
-/// The outlines of the `count` largest things on the background, largest first; nothing unless each could be a card.
-fn outlines(image: &RgbImage, count: usize) -> Vec<Option<Outline>> {
+/// The outlines of the largest things on the background, largest first, up to the first that could be no card and at
+/// most `most`; nothing when they are fewer than `least`.
+fn outlines(image: &RgbImage, least: usize, most: usize) -> Vec<Option<Outline>> {
     let small = imaging::fit_within(image, SEARCH_SIDE);
     let (w, h) = (small.width() as usize, small.height() as usize);
     if w < 64 || h < 64 {
         return Vec::new();
     }
     let Some(foreground) = foreground(&small) else { return Vec::new() };
-    let rough: Vec<Quad> = largest_components(&foreground, w, h, count)
+    let rough: Vec<Quad> = largest_components(&foreground, w, h, most)
         .into_iter()
         .map_while(|component| rough_quad(component, w, h))
         .collect();
-    if rough.len() < count {
+    if rough.len() < least {
         return Vec::new();
     }
     let fine = imaging::grey(&imaging::fit_within(image, 1000));
@@ -553,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn two_cards_of_one_size_are_a_pair_in_reading_order_and_one_card_is_none() {
+    fn cards_of_one_size_are_counted_in_reading_order_and_one_card_is_none() {
         let desk = |cards: &[[u32; 4]]| {
             RgbImage::from_fn(900, 700, |x, y| {
                 let noise = ((x * 7919 + y * 104_729 + x * y * 31) % 23) as u8;
@@ -561,12 +570,15 @@ mod tests {
                 if on { [225, 220, 205 + noise / 3] } else { [90 + noise, 70 + noise, 50 + noise] }.into()
             })
         };
-        let pair_of = |cards: &[[u32; 4]]| pair(&desk(cards));
-        let [upper, lower] = pair_of(&[[250, 380, 650, 632], [260, 60, 660, 312]]).expect("two cards");
+        let seen = |drawn: &[[u32; 4]]| cards(&desk(drawn));
+        let pair = seen(&[[250, 380, 650, 632], [260, 60, 660, 312]]);
+        let [upper, lower] = &pair[..] else { panic!("two cards: {pair:?}") };
         assert!(centre(&upper.quad).y < 200.0 && centre(&lower.quad).y > 480.0);
-        assert!(pair_of(&[[250, 60, 650, 312]]).is_none());
+        assert!(seen(&[[250, 60, 650, 312]]).is_empty());
         // Another format beside the card is not its other side.
-        assert!(pair_of(&[[250, 380, 650, 632], [260, 30, 560, 330]]).is_none());
+        assert!(seen(&[[250, 380, 650, 632], [260, 30, 560, 330]]).is_empty());
+        let three = [[40, 40, 440, 292], [470, 60, 870, 312], [250, 380, 650, 632]];
+        assert_eq!(seen(&three).len(), 3);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
+use evidence::Signal;
 use imaging::{Picture, Quad, RgbImage};
 use inference::{LoadError, Models, Net, RunError};
 
@@ -144,8 +145,12 @@ impl Reader {
     ) -> Result<Record, ReadError> {
         let started = Instant::now();
         let mut effort = Effort::default();
-        if back.is_none()
-            && let Some(record) = self.read_pair(&front.pixels, options, &mut effort)?
+        let cards = match back {
+            None => effort.stage("outline", || locate::cards(&front.pixels)),
+            Some(_) => Vec::new(),
+        };
+        if let [one, other] = &cards[..]
+            && let Some(record) = self.read_pair(&front.pixels, [one, other], options, &mut effort)?
         {
             return Ok(finished(record, effort, started));
         }
@@ -171,6 +176,13 @@ impl Reader {
             }
             other => other,
         }?;
+        let mut record = record;
+        if cards.len() > 2 {
+            // One of them was read, and nothing says that it is the one that is meant.
+            record.cards_on_front_picture = u8::try_from(cards.len()).unwrap_or(u8::MAX);
+            let shows = serde_json::json!({ "cards": cards.len() });
+            record.signals.push(Signal::certain("SEVERAL_DOCUMENTS_IN_PICTURE", "outline.count/1", shows));
+        }
         Ok(finished(record, effort, started))
     }
 
@@ -191,15 +203,14 @@ impl Reader {
         Ok(false)
     }
 
-    /// Reads a picture on which both sides of one card lie beside each other; `None` where there are no two cards, or
-    /// what they are is no document.
+    /// Reads a picture on which both sides of one card lie beside each other; `None` where what they are is no document.
     fn read_pair(
         &self,
         photo: &RgbImage,
+        cards: [&locate::Outline; 2],
         options: &Options,
         effort: &mut Effort,
     ) -> Result<Option<Record>, ReadError> {
-        let Some(cards) = effort.stage("outline", || locate::pair(photo)) else { return Ok(None) };
         let parts = cards.map(|card| {
             let quad = card.quad;
             let margin = 0.06 * width(&quad).max(height(&quad));

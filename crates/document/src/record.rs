@@ -156,8 +156,8 @@ pub struct Record {
     pub fields: BTreeMap<String, Field>,
     /// The machine readable zone, when one was found.
     pub mrz: Option<Mrz>,
-    /// Cards seen on the picture given as the front: 2 where both sides lie beside each other on it and no back was
-    /// given, and each was read as a side.
+    /// Cards of one size seen on the picture given as the front, where no back was given: 2 where each was read as a
+    /// side; of more (at most 4 are told apart) one alone was read, which `SEVERAL_DOCUMENTS_IN_PICTURE` signals.
     pub cards_on_front_picture: u8,
     /// Barcodes, in the order found.
     pub barcodes: Vec<Barcode>,
