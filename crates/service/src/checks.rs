@@ -3,10 +3,7 @@
 //! A pure function of bytes, settings and the day. It gives findings (for
 //! `workflow::judge`) and the blocks of results that the API shows.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use evidence::Signal;
 use imaging::{DecodeError, Limits, Picture, RgbImage, hash::Fingerprint};
@@ -32,6 +29,7 @@ pub(crate) use faces::{
     Look, age as estimate_age, compare as compare_faces, compare_looks, entities, liveness, look,
     several_faces, template,
 };
+pub use ghost::PortraitSearch;
 
 /// What a person handed in.
 pub struct Submission {
@@ -301,14 +299,8 @@ pub(crate) fn read_pictures(
 ) -> Result<ReadDocument, String> {
     let reader = engines.reader().map_err(|error| chain(&error))?;
     let face_engine = engines.faces().map_err(|error| chain(&error))?;
-    let found = Mutex::new((0, Vec::new()));
-    let finder = |page: &RgbImage| {
-        let faces = face_engine.faces(page).unwrap_or_default();
-        let largest = faces.first().map(|face| face.bbox);
-        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-        *found = (found.0 + 1, faces);
-        largest
-    };
+    let search = PortraitSearch::new(&face_engine);
+    let finder = |page: &RgbImage| search.find(page);
     let options = document::Options { today, portrait_finder: Some(&finder), specimens_allowed };
     let mut shown = Shown::default();
     shown.pictures.push(front.shown("front"));
@@ -335,11 +327,7 @@ pub(crate) fn read_pictures(
         // Addresses are given as they are printed: nothing here splits them yet.
         finding.signals.push(Signal::certain("UNPARSED_ADDRESS", "address.parts/1", Value::Null));
     }
-    // The finder looked at one side after the other until it found the portrait.
-    let (looked_at, on_page) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(side) = record.sides.get(usize::wrapping_sub(looked_at, 1)) {
-        finding.signals.extend(ghost::signal(&face_engine, &side.image, &on_page)?);
-    }
+    finding.signals.extend(search.ghost(&record.sides)?);
     if let Some(expected) = expected {
         finding.signals.extend(expected::signals(&record, expected));
     }

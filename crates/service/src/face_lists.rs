@@ -55,6 +55,9 @@ pub enum ListError {
     /// The session has no picture of a face.
     #[error("the session has no picture of a face")]
     NoSelfie,
+    /// The session read no document that could be recognised again.
+    #[error("the session has no document with issuer, type and number")]
+    NoDocument,
     /// The check on the picture.
     #[error(transparent)]
     Picture(#[from] StandaloneError),
@@ -70,7 +73,7 @@ fn list_json(list: &List) -> Value {
     })
 }
 
-fn entry_json(entry: &Entry) -> Value {
+pub(crate) fn entry_json(entry: &Entry) -> Value {
     json!({
         "entry_id": entry.id, "uuid": entry.id,
         "reference_session_id": entry.value["reference_session_id"],
@@ -82,7 +85,12 @@ fn entry_json(entry: &Entry) -> Value {
     })
 }
 
-fn audit_list(tx: &mut Tx<'_>, access: &Access, action: &str, list: ListId) -> Result<(), store::Error> {
+pub(crate) fn audit_list(
+    tx: &mut Tx<'_>,
+    access: &Access,
+    action: &str,
+    list: ListId,
+) -> Result<(), store::Error> {
     tx.audit(&audit::Entry {
         application: Some(access.application),
         actor: &access.actor(),
@@ -137,7 +145,12 @@ impl Service {
     /// When the store does not answer.
     pub async fn face_list(&self, access: &Access, id: ListId) -> Result<Option<Value>, store::Error> {
         let application = access.application;
-        self.store.read(move |tx| Ok(tx.lists(application).find(id)?.as_ref().map(list_json))).await
+        self.store
+            .read(move |tx| {
+                let list = tx.lists(application).find(id)?.filter(|list| list.entry_type == ENTRY_TYPE);
+                Ok(list.as_ref().map(list_json))
+            })
+            .await
     }
 
     /// Makes a list of faces: `allowlist` or `custom`.

@@ -12,6 +12,7 @@ pub mod checks;
 pub mod chip;
 pub mod consent;
 mod decision;
+mod document_blocklist;
 mod engines;
 pub mod face_again;
 pub mod face_lists;

@@ -98,6 +98,7 @@ pub(crate) fn signals(
             signals.push(Signal::certain("DUPLICATED_DOCUMENT_IMAGE", "image.fingerprint/1", shows));
         }
     }
+    signals.extend(crate::document_blocklist::signal(tx, application, shown)?);
     if let Some(number) = &shown.number {
         let found = tx.traces(application).find(&number_trace(number), session, subject, 1)?;
         if let Some(found) = found.first() {

@@ -4,6 +4,7 @@
 //! the bench. Truth stands beside the pictures. Intervals are Wilson's, 95 %. Then the same pictures go through
 //! `rapidocr` and `PassportEye` (PyPI, installed into a virtual environment under `target/`), one program after the
 //! other on all cores, ours with the loading of its nets; `peers.py` says how their output is scored. `BONAFIDE_BENCH_PEERS=0` leaves them out.
+//! What the signals on pictures tell is measured on drawn documents by the bench of crate `service`, which this runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,9 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
         cards.lines.values().filter(|r| r["identified_by"] == "barcode").count(),
         cards.lines.len(),
     );
+
+    evenness_rate(&[&specimens, &filled], &mut table);
+    drawn_rates(data, &mut table)?;
 
     let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for run in [&specimens, &filled] {
@@ -248,6 +252,35 @@ fn filled_rates(run: &Run, truth: &BTreeMap<String, Value>, table: &mut Table) {
     for (kind, (right, n)) in flagged {
         table.count(&format!("filled_docs {kind}: flagged"), right, n);
     }
+}
+
+/// How many zones that were read are not called unevenly set: no picture of these sets has such a zone.
+fn evenness_rate(runs: &[&Run], table: &mut Table) {
+    let records =
+        || runs.iter().flat_map(|run| run.lines.values()).filter(|record| record["mrz"].is_object());
+    let accused = |record: &&Value| {
+        record["signals"].as_array().into_iter().flatten().any(|s| s["risk"] == "MRZ_TYPOGRAPHY_MISMATCH")
+    };
+    let n = records().count();
+    table.count(
+        "zones of specimens and filled_docs: not called uneven",
+        n - records().filter(accused).count(),
+        n,
+    );
+}
+
+/// Reuse, ghost portraits and evenness on drawn documents: the bench of crate `service`.
+fn drawn_rates(data: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let out = target().join("bench/documents-drawn.json");
+    fs_err::create_dir_all(target().join("bench"))?;
+    let bench = ["bench", "--quiet", "-p", "service", "--bench", "documents", "--", "--data"];
+    shell(cargo().args(bench).arg(fs_err::canonicalize(data)?).arg("--out").arg(&out))?;
+    let rates: Vec<Value> = serde_json::from_slice(&fs_err::read(&out)?)?;
+    for rate in &rates {
+        let number = |name: &str| rate[name].as_u64().unwrap_or_default() as usize;
+        table.count(rate["what"].as_str().unwrap_or_default(), number("right"), number("n"));
+    }
+    Ok(())
 }
 
 /// Whether a name stands in the zone's last line.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
+use service::checks::PortraitSearch;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -77,6 +78,9 @@ enum Action {
         /// Specimens of issuing authorities raise no signal.
         #[arg(long)]
         allow_specimens: bool,
+        /// Look for the holder's portrait too, and compare it with the ghost portrait beside it.
+        #[arg(long)]
+        portrait: bool,
         #[command(flatten)]
         tesseract: TesseractArgs,
         #[command(flatten)]
@@ -94,6 +98,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         templates,
         models,
         allow_specimens,
+        portrait,
         tesseract,
         seals,
     } = &args.action;
@@ -101,6 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         reader: open(models.as_deref(), templates.as_deref())?,
         tesseract: tesseract.find()?,
         seal_signers: seals.find()?,
+        faces: portrait.then(|| faces(models.as_deref())).transpose()?,
     };
     let options = document::Options {
         specimens_allowed: *allow_specimens,
@@ -192,6 +198,13 @@ struct Engines {
     reader: document::Reader,
     tesseract: Option<document::Tesseract>,
     seal_signers: Option<document::SealSigners>,
+    faces: Option<face::Engine>,
+}
+
+/// The engine of faces on the installed models.
+fn faces(models: Option<&Path>) -> anyhow::Result<face::Engine> {
+    let dir = models.map_or_else(inference::Models::default_dir, Path::to_path_buf);
+    Ok(face::Engine::open(&inference::Models::open(&dir)?)?)
 }
 
 fn read(
@@ -206,7 +219,17 @@ fn read(
     };
     let front = open(front)?;
     let back = back.map(open).transpose()?;
-    let mut record = engines.reader.read(&front, back.as_ref(), options)?;
+    let search = engines.faces.as_ref().map(PortraitSearch::new);
+    let find = |page: &imaging::RgbImage| search.as_ref().and_then(|search| search.find(page));
+    let options = document::Options {
+        portrait_finder: search.is_some().then_some(&find as document::PortraitFinder<'_>),
+        ..*options
+    };
+    let mut record = engines.reader.read(&front, back.as_ref(), &options)?;
+    if let Some(search) = search {
+        let ghost = search.ghost(&record.sides).map_err(anyhow::Error::msg)?;
+        record.signals.extend(ghost.filter(|signal| signal.present()));
+    }
     if let Some(tesseract) = &engines.tesseract {
         tesseract.add_to(&mut record)?;
     }

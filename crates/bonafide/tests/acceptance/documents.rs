@@ -97,6 +97,31 @@ fn a_document_picture_of_another_person_is_recognised_saved_anew_too_until_it_is
         "{other}"
     );
 
+    // On the blocklist it is declined, whoever shows it and in whatever picture; other documents and tenants are not.
+    const BLOCKED: &str = "ID_DOCUMENT_IN_BLOCKLIST";
+    let list = |path: &str, field: &str, id: &str| {
+        server.post_json(path, &key, &json!({ "session_id": id, field: true }))
+    };
+    let added = list("/v3/blocklist/add/", "blocklist_document", &anna);
+    assert_eq!(added.status, 200, "{}", added.text);
+    let again = list("/v3/blocklist/add/", "blocklist_document", &anna);
+    assert_eq!(again.json()["document_entry"]["entry_id"], added.json()["document_entry"]["entry_id"]);
+    let hit = check(&saved_anew(&first), &[unsaved]);
+    assert_eq!(warning(&hit, BLOCKED).map(|w| &w["log_type"]), Some(&json!("error")), "{hit}");
+    assert_eq!(hit["status"], "Declined");
+    assert!(warning(&check(&second, &[unsaved]), BLOCKED).is_none());
+    assert!(warning(&check_as(&other_tenant, &first, &[unsaved]), BLOCKED).is_none());
+    let shown = server.get("/v3/blocklist/?item_type=document", &key);
+    assert_eq!(shown.json()["results"].as_array().map(Vec::len), Some(1), "{}", shown.text);
+    let number = block["document_number"].as_str().unwrap();
+    assert!(!shown.text.contains(number), "the number stands nowhere in the list");
+    assert_eq!(list("/v3/blocklist/remove/", "unblock_document", &anna).status, 200);
+    assert_eq!(list("/v3/blocklist/remove/", "unblock_document", &anna).status, 404);
+    assert!(warning(&check(&first, &[unsaved]), BLOCKED).is_none());
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    assert_eq!(list("/v3/blocklist/add/", "blocklist_document", nobody).status, 404);
+    assert_eq!(list("/v3/blocklist/add/", "blocklist_phone", &anna).status, 400);
+
     // Another application knows nothing of it.
     let elsewhere = check_as(&other_tenant, &first, &[unsaved]);
     assert!(warning(&elsewhere, REUSED).is_none(), "{elsewhere}");

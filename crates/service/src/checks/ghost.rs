@@ -4,12 +4,51 @@
 //! it was. Only a second face that can be compared says anything: most ghosts
 //! are too small or too pale to be found, and then nothing is said.
 
+use std::sync::{Mutex, PoisonError};
+
+use document::Upright;
 use evidence::Signal;
 use face::Face;
 use imaging::RgbImage;
 use serde_json::json;
 
 use crate::engines::chain;
+
+/// Finds the portrait for the reader of documents, and remembers the faces of the page that it stands on.
+pub struct PortraitSearch<'a> {
+    engine: &'a face::Engine,
+    /// Pages looked at, and the faces of the last.
+    found: Mutex<(usize, Vec<Face>)>,
+}
+
+impl<'a> PortraitSearch<'a> {
+    /// A search with this engine, for one reading.
+    pub fn new(engine: &'a face::Engine) -> Self {
+        Self { engine, found: Mutex::default() }
+    }
+
+    /// The largest face of a page: left, top, right, bottom in pixels.
+    pub fn find(&self, page: &RgbImage) -> Option<[f32; 4]> {
+        let faces = self.engine.faces(page).unwrap_or_default();
+        let largest = faces.first().map(|face| face.bbox);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        *found = (found.0 + 1, faces);
+        largest
+    }
+
+    /// What a smaller face beside the portrait says, present or not; `None` where there is none to compare.
+    ///
+    /// # Errors
+    /// When the engine fails, in words.
+    pub fn ghost(self, sides: &[Upright]) -> Result<Option<Signal>, String> {
+        // The reader asks about one side after the other until the portrait is found.
+        let (looked_at, on_page) = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match sides.get(usize::wrapping_sub(looked_at, 1)) {
+            Some(side) => signal(self.engine, &side.image, &on_page),
+            None => Ok(None),
+        }
+    }
+}
 
 /// A second face narrower than this, in pixels, cannot be compared.
 const LEAST_WIDTH: f32 = 40.0;
@@ -21,11 +60,7 @@ const MOST_SHARE: f32 = 0.8;
 /// faces of about 45 and 70 pixels): 155 of the same person 49.8 to 95.9, 150 of another 11.8 to 33.9, the limit 40; a
 /// second face was found on 305 of 480. On 59 pages of specimens and filled documents two had a second face; the one
 /// that could be compared came to 79.4. Real swaps were not at hand.
-pub(super) fn signal(
-    engine: &face::Engine,
-    page: &RgbImage,
-    faces: &[Face],
-) -> Result<Option<Signal>, String> {
+fn signal(engine: &face::Engine, page: &RgbImage, faces: &[Face]) -> Result<Option<Signal>, String> {
     let width = |face: &Face| face.bbox[2] - face.bbox[0];
     let Some((portrait, others)) = faces.split_first() else { return Ok(None) };
     let ghosts = others.iter().filter(|face| {

@@ -1,4 +1,4 @@
-//! `GET /v3/blocklist/` — the faces on the blocklist.
+//! `GET /v3/blocklist/` — the faces or documents on the blocklist.
 
 use axum::{Json, extract::State, response::Response};
 use serde_json::json;
@@ -13,18 +13,25 @@ use crate::{
     },
 };
 
-/// Faces on the blocklist.
+/// Faces on the blocklist, or documents.
 #[utoipa::path(get, path = "/v3/blocklist/", tag = "lists",
-    params(("item_type" = Option<String>, Query, description = "`face`, the only kind so far.")),
+    params(("item_type" = Option<String>, Query, description = "`face` (without it) or `document`.")),
     responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 429, body = Detail)))]
 pub(crate) async fn handler(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
     QueryFields(mut fields): QueryFields,
 ) -> Result<Response, Failure> {
-    let _ = fields.choice("item_type", &["face"]);
+    let documents = fields.choice("item_type", &["face", "document"]) == Some("document");
     fields.finish()?;
-    let list = app.service.face_blocklist(&caller.access).await?;
-    let entries = app.service.face_entries(&caller.access, list, 200, 0).await?.unwrap_or_default();
+    let (list, entries) = if documents {
+        app.service.blocked_documents(&caller.access, MOST).await?
+    } else {
+        let list = app.service.face_blocklist(&caller.access).await?;
+        (list, app.service.face_entries(&caller.access, list, MOST, 0).await?.unwrap_or_default())
+    };
     Ok(caller.answer(Json(json!({ "list_id": list, "results": entries }))))
 }
+
+/// Entries that are shown.
+const MOST: i64 = 200;

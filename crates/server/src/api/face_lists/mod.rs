@@ -1,6 +1,6 @@
 //! `/v3/lists/…` and `/v3/blocklist/…` — faces that must not get in, and faces known to be fine.
 //!
-//! Only lists of faces so far: other kinds are refused, because nothing would look at them.
+//! The blocklist holds documents too. Other kinds are refused, because nothing would look at them.
 
 pub(crate) mod add_picture;
 pub(crate) mod add_session;
@@ -32,6 +32,9 @@ fn failure(error: ListError) -> Failure {
         ListError::NotFound => Failure::not_found(),
         ListError::NoSelfie => {
             Failure::field("reference_session_id", "This session has no picture of a face.")
+        }
+        ListError::NoDocument => {
+            Failure::field("session_id", "This session read no document with issuer, type and number.")
         }
         ListError::Picture(error) => super::standalone::failure(error),
         ListError::Store(error) => error.into(),
@@ -65,17 +68,25 @@ fn described(fields: &mut Fields) -> Described {
     }
 }
 
-/// Refuses what asks for anything but the face.
-fn only_faces(fields: &mut Fields, prefix: &str) -> Option<uuid::Uuid> {
-    let session = fields.required_uuid("session_id");
-    for other in ["document", "phone", "email"] {
+/// What of a session is meant.
+struct Meant {
+    session: uuid::Uuid,
+    face: bool,
+    document: bool,
+}
+
+/// The session, and what of it a body asks for under names with this prefix; refuses what cannot be listed.
+fn meant(fields: &mut Fields, prefix: &str) -> Meant {
+    let session = fields.required_uuid("session_id").unwrap_or_default();
+    for other in ["phone", "email"] {
         if fields.boolean(&format!("{prefix}_{other}")) == Some(true) {
-            fields.complain(&format!("{prefix}_{other}"), "Only faces can be listed so far.");
+            fields.complain(&format!("{prefix}_{other}"), "Only faces and documents can be listed so far.");
         }
     }
-    let field = format!("{prefix}_face");
-    if fields.boolean(&field) != Some(true) {
-        fields.complain(&field, "This field is required and must be true.");
+    let mut asks = |what: &str| fields.boolean(&format!("{prefix}_{what}")) == Some(true);
+    let (face, document) = (asks("face"), asks("document"));
+    if !face && !document {
+        fields.complain(&format!("{prefix}_face"), "Set this or the document's field to true.");
     }
-    session
+    Meant { session, face, document }
 }

@@ -1,4 +1,4 @@
-//! `POST /v3/blocklist/remove/` — takes the face of a session off the blocklist.
+//! `POST /v3/blocklist/remove/` — takes face and document of a session off the blocklist.
 
 use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
@@ -23,10 +23,12 @@ pub(crate) struct Unblock {
     /// The session.
     session_id: uuid::Uuid,
     /// Its face.
-    unblock_face: bool,
+    unblock_face: Option<bool>,
+    /// Its document.
+    unblock_document: Option<bool>,
 }
 
-/// Takes the face of a session off the blocklist.
+/// Takes the face of a session, its document, or both off the blocklist.
 #[utoipa::path(post, path = "/v3/blocklist/remove/", tag = "lists", request_body = Unblock,
     responses((status = 200, body = Object), (status = 400, body = FieldErrors), (status = 403, body = Detail), (status = 404, body = Detail), (status = 415, body = Detail), (status = 429, body = Detail)))]
 pub(crate) async fn handler(
@@ -35,11 +37,17 @@ pub(crate) async fn handler(
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
     let mut fields = Fields::new(body);
-    let session = super::only_faces(&mut fields, "unblock");
+    let meant = super::meant(&mut fields, "unblock");
     fields.finish()?;
-    let session = session.unwrap_or_default();
-    if app.service.unblock_face(&caller.access, session.into()).await? == 0 {
+    let mut removed = 0;
+    if meant.face {
+        removed += app.service.unblock_face(&caller.access, meant.session.into()).await?;
+    }
+    if meant.document {
+        removed += app.service.unblock_document(&caller.access, meant.session.into()).await?;
+    }
+    if removed == 0 {
         return Err(Failure::not_found());
     }
-    Ok(caller.answer(Json(json!({ "session_id": session }))))
+    Ok(caller.answer(Json(json!({ "session_id": meant.session }))))
 }
