@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aml::import::{Format, import};
 use aml::index::Builder;
 use aml::lists::{Manifest, diff};
-use aml::monitor::{Alert, CustomerBuilder, Customers, Hits, Known, alerts};
+use aml::monitor::{Newcomers, People};
 use aml::{Entity, INDEX_FILE, NameKind, Profile, Query, Schema, Screener};
 
 /// A small generator with a fixed seed (SplitMix64): figures must be repeatable.
@@ -64,17 +64,6 @@ fn rss_mb() -> u64 {
         .and_then(|l| l.split_whitespace().nth(1))
         .and_then(|n| n.parse::<u64>().ok());
     kb.unwrap_or(0) / 1024
-}
-
-struct Nobody;
-
-impl Hits for Nobody {
-    fn known(&self, _: &str, _: &str) -> Option<Known> {
-        None
-    }
-    fn people(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 fn person(key: String, name: &str) -> Entity {
@@ -156,12 +145,15 @@ fn delta(
     dir: &std::path::Path,
     dice: &mut Dice,
 ) -> serde_json::Value {
-    let mut customers = CustomerBuilder::new();
+    let before = cpu();
+    let mut newcomers = Newcomers::default();
     for i in 0..count {
         let query = Query { names: vec![dice.name(parts)], schema: Schema::Person, ..Query::default() };
-        customers.add(&format!("person-{i}"), &query).expect("customer");
+        newcomers.add(i, &query).expect("person");
     }
-    customers.write(&dir.join("customers.bfaml")).expect("write");
+    let mut people = People::default();
+    people.add(newcomers).expect("index");
+    let build_s = (cpu() - before).as_secs_f64();
     let mut new = listed.clone();
     for (i, entity) in new.iter_mut().filter(|e| e.schema == Schema::Person).step_by(7).take(400).enumerate()
     {
@@ -176,12 +168,11 @@ fn delta(
     }
     builder.write(&dir.join(INDEX_FILE)).expect("write");
     let screener = Screener::open(dir).expect("open");
-    let watched = Customers::open(&dir.join("customers.bfaml")).expect("open");
     let changes = diff(&listed, &new);
+    let profile = Profile::default();
     let start = cpu();
-    let first: Vec<Alert> = alerts(&changes, &watched, &screener, &Profile::default(), &Nobody);
+    let first = people.meant(&changes, &screener, |_| &profile);
     let used = cpu() - start;
-    let again = alerts(&changes, &watched, &screener, &Profile::default(), &Nobody);
-    let same = first.iter().map(|a| &a.id).eq(again.iter().map(|a| &a.id));
-    serde_json::json!({"people": count, "changed_entities": changes.len(), "alerts": first.len(), "cpu_s": used.as_secs_f64(), "same_ids_when_repeated": same, "rss_mb": rss_mb()})
+    let same = first == people.meant(&changes, &screener, |_| &profile);
+    serde_json::json!({"people": count, "build_cpu_s": build_s, "changed_entities": changes.len(), "matches": first.len(), "cpu_s": used.as_secs_f64(), "same_when_repeated": same, "rss_mb": rss_mb()})
 }

@@ -267,7 +267,13 @@ impl ListStore {
         force: bool,
     ) -> Result<(ListVersion, Vec<Change>), ListError> {
         let mut entities = Vec::new();
-        let summary = import(format, source, &mut |entity| entities.push(entity))?;
+        let summary = import(format, source, &mut |mut entity| {
+            // What stands before the colon of a key is its list: two lists of one format have the same ids.
+            if let Some((_, id)) = entity.key.split_once(':').filter(|(prefix, _)| *prefix != list) {
+                entity.key = format!("{list}:{id}");
+            }
+            entities.push(entity);
+        })?;
         let version = ListVersion {
             list: list.to_owned(),
             format,
@@ -398,6 +404,15 @@ impl ListStore {
             .collect();
         versions.sort_by_key(|(sequence, version)| std::cmp::Reverse((*sequence, version.imported_at)));
         Ok(versions)
+    }
+
+    /// The version of a list that was in use at some time (seconds since 1970), as far as it is kept.
+    ///
+    /// # Errors
+    /// When the list is not stored or its record is damaged.
+    pub fn version_at(&self, list: &str, at: u64) -> Result<Option<ListVersion>, ListError> {
+        let kept = self.kept(list)?;
+        Ok(kept.into_iter().map(|(_, version)| version).find(|version| version.imported_at <= at))
     }
 
     /// The entities of the version in use.

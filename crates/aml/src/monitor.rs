@@ -1,103 +1,93 @@
 //! Carries list changes to the people who are watched.
 //!
-//! The stored customers have an index of their own, built like that of the lists. A
-//! changed entry is looked up *in the customers*; those who may be meant are screened
-//! the ordinary way, so an alert never differs from what a fresh screening would say.
-//!
-//! Everything here is a function of its input. An alert's id is a hash of whom, what
-//! and which state of the entry, so delivering a delta twice (a crash in the middle)
-//! gives the same ids and a store with a unique id neither loses nor doubles one.
+//! The watched people have an index of their own, built like that of the lists, in memory
+//! only. It is added to: newcomers get an index of their own, and small ones are joined into
+//! larger ones, so that a list change costs what changed and not how many are watched. A
+//! changed entry is looked up *among the people* ([`People::meant`]); what is to be told of
+//! those who are meant says a fresh screening against what is known ([`alerts`]), so an alert
+//! never differs from what the ordinary way would say, and telling twice says the same.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::sync::Arc;
 
 use names::analyse;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::index::{Builder, Index, IndexError};
+use crate::index::{Builder, Index};
 use crate::lists::{Change, ChangeKind};
 use crate::model::{CountryLink, Entity, NameKind};
 use crate::profile::Profile;
 use crate::score::ALERT_AT;
 use crate::screen::{Query, Screener};
-use crate::search::{Prepared, Scratch, search};
+use crate::search::{Prepared, Scratch, reaching};
 
-/// Names of one entry that are looked up among the customers.
+/// Names of one entry that are looked up among the people.
 const MAX_NAMES: usize = 64;
-/// Customers one name of an entry may point to; more than this share a name too common to say anything.
-const MAX_AFFECTED: usize = 40;
+/// People whom one name of an entry is first looked up among; when many of them may be meant, all are asked for.
+const FIRST: usize = 40;
+/// People one name or number of an entry may point to.
+const MAX_MEANT: usize = 1_000;
 
-/// Raw name score from which a customer is screened against a changed entry.
+/// Raw name score from which a person is screened against a changed entry.
 const NET: f32 = ALERT_AT * 0.9;
 
-/// Collects customers for their index.
-#[derive(Default)]
-pub struct CustomerBuilder {
+/// People who are to be watched, with what the caller knows them by.
+pub struct Newcomers<M> {
     builder: Builder,
+    members: Vec<M>,
 }
 
-impl CustomerBuilder {
-    /// Nobody yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+impl<M> Default for Newcomers<M> {
+    fn default() -> Self {
+        Self { builder: Builder::new(), members: Vec::new() }
     }
+}
 
-    /// Adds a customer under the caller's id.
+impl<M> Newcomers<M> {
+    /// Adds a person.
     ///
     /// # Errors
     /// When the record cannot be written as JSON.
-    pub fn add(&mut self, id: &str, customer: &Query) -> Result<(), serde_json::Error> {
-        let mut entity = Entity::new(id.to_owned(), customer.schema);
-        for name in &customer.names {
+    pub fn add(&mut self, member: M, person: &Query) -> Result<(), serde_json::Error> {
+        let mut entity = Entity::new(String::new(), person.schema);
+        for name in &person.names {
             entity.add_name(name, NameKind::Primary);
         }
-        entity.births.clone_from(&customer.births);
-        entity.countries = customer.countries.iter().map(|c| (CountryLink::Nationality, c.clone())).collect();
-        entity.gender.clone_from(&customer.gender);
-        entity.identifiers.clone_from(&customer.identifiers);
-        self.builder.add(&entity)
-    }
-
-    /// Writes the index. The file holds personal data: it belongs where the caller keeps such.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(self, path: &Path) -> std::io::Result<()> {
-        self.builder.write(path)
-    }
-}
-
-/// The customers, searchable by what a list says.
-#[derive(Debug)]
-pub struct Customers {
-    index: Index,
-}
-
-impl Customers {
-    /// Opens a customer index.
-    ///
-    /// # Errors
-    /// When it is missing or of another version.
-    pub fn open(path: &Path) -> Result<Self, IndexError> {
-        Ok(Self { index: Index::open(path)? })
+        entity.births.clone_from(&person.births);
+        entity.countries = person.countries.iter().map(|c| (CountryLink::Nationality, c.clone())).collect();
+        entity.gender.clone_from(&person.gender);
+        entity.identifiers.clone_from(&person.identifiers);
+        self.builder.add(&entity)?;
+        self.members.push(member);
+        Ok(())
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.index.entities()
+        self.members.len()
     }
 
-    /// True when nobody is watched.
+    /// True when nobody was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.members.is_empty()
+    }
+}
+
+/// Some of the people with their index; never changed once made.
+struct Segment<M> {
+    index: Index,
+    members: Vec<M>,
+}
+
+impl<M> Segment<M> {
+    fn of(newcomers: Newcomers<M>) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { index: newcomers.builder.in_memory()?, members: newcomers.members }))
     }
 
-    /// A customer's own data by number.
-    fn customer(&self, number: u32) -> Option<(String, Query)> {
+    /// A person's own data by number.
+    fn person(&self, number: u32) -> Option<(&M, Query)> {
         let entity = self.index.entity(number)?;
         let query = Query {
             names: entity.names.into_iter().map(|n| n.text).collect(),
@@ -107,11 +97,15 @@ impl Customers {
             gender: entity.gender,
             identifiers: entity.identifiers,
         };
-        Some((entity.key, query))
+        Some((self.members.get(number as usize)?, query))
     }
 
-    /// The customers whom an entry may mean, by number: a wide net that the screening then narrows.
-    fn affected(&self, entity: &Entity, profile: &Profile, scratch: &mut Scratch) -> Vec<u32> {
+    fn people(&self) -> impl Iterator<Item = (&M, Query)> {
+        (0..u32::try_from(self.members.len()).unwrap_or(u32::MAX)).filter_map(|number| self.person(number))
+    }
+
+    /// Those whom an entry may mean, by number: a wide net that the screening then narrows.
+    fn near(&self, entity: &Entity, profile: &Profile, scratch: &mut Scratch) -> Vec<u32> {
         let mut numbers: HashSet<u32> = HashSet::new();
         let mut asked: HashSet<String> = HashSet::new();
         for name in entity.names.iter().take(MAX_NAMES) {
@@ -123,20 +117,131 @@ impl Customers {
                 continue;
             }
             let prepared = Prepared::new(Some(&self.index), name);
-            for found in
-                search(&self.index, &prepared, entity.schema, &profile.weights, MAX_AFFECTED, NET, scratch)
-            {
-                if found.alignment.raw >= NET {
-                    numbers.insert(found.entity);
+            let (schema, weights) = (entity.schema, &profile.weights);
+            let mut found: Vec<u32> = Vec::new();
+            for most in [FIRST, MAX_MEANT] {
+                found.clear();
+                found.extend(reaching(&self.index, &prepared, schema, weights, most, NET, scratch));
+                if found.len() < FIRST / 2 {
+                    break;
                 }
             }
+            numbers.extend(found);
         }
         for identifier in &entity.identifiers {
-            numbers.extend(self.index.with_identifier(&identifier.normal()).iter().take(MAX_AFFECTED));
+            numbers.extend(self.index.with_identifier(&identifier.normal()).iter().take(MAX_MEANT));
         }
         let mut numbers: Vec<u32> = numbers.into_iter().collect();
         numbers.sort_unstable();
         numbers
+    }
+}
+
+/// The people who are watched, searchable by what a list says. A clone shares their indexes and costs nothing.
+pub struct People<M> {
+    /// The first is the largest; each is at least twice as large as the next.
+    segments: Vec<Arc<Segment<M>>>,
+}
+
+impl<M> Default for People<M> {
+    fn default() -> Self {
+        Self { segments: Vec::new() }
+    }
+}
+
+impl<M> Clone for People<M> {
+    fn clone(&self) -> Self {
+        Self { segments: self.segments.clone() }
+    }
+}
+
+impl<M: Clone> People<M> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.segments.iter().map(|s| s.members.len()).sum()
+    }
+
+    /// True when nobody is watched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Adds people.
+    ///
+    /// # Errors
+    /// When there is no memory for their index.
+    pub fn add(&mut self, newcomers: Newcomers<M>) -> std::io::Result<()> {
+        if newcomers.is_empty() {
+            return Ok(());
+        }
+        self.segments.push(Segment::of(newcomers)?);
+        // So a person is indexed again only when their number doubles.
+        while let [.., larger, smaller] = self.segments.as_slice()
+            && larger.members.len() < 2 * smaller.members.len()
+        {
+            let mut joined = Newcomers::default();
+            for (member, query) in larger.people().chain(smaller.people()) {
+                joined.add(member.clone(), &query).map_err(std::io::Error::other)?;
+            }
+            let joined = Segment::of(joined)?;
+            self.segments.truncate(self.segments.len() - 2);
+            self.segments.push(joined);
+        }
+        Ok(())
+    }
+
+    /// Forgets everyone who is not to be kept.
+    ///
+    /// # Errors
+    /// When there is no memory for the index of the others; then nobody is forgotten.
+    pub fn retain(&mut self, keep: impl Fn(&M) -> bool) -> std::io::Result<()> {
+        let mut left = Self::default();
+        for segment in &self.segments {
+            if segment.members.iter().all(&keep) {
+                left.segments.push(Arc::clone(segment));
+                continue;
+            }
+            let mut kept = Newcomers::default();
+            for (member, query) in segment.people().filter(|(member, _)| keep(member)) {
+                kept.add(member.clone(), &query).map_err(std::io::Error::other)?;
+            }
+            left.add(kept)?;
+        }
+        *self = left;
+        Ok(())
+    }
+
+    /// Who now matches a changed entry: pairs of the change's place and the person, in the order of the changes.
+    /// `screener` holds the new version; `profile` says how a person is screened.
+    pub fn meant<'p>(
+        &self,
+        changes: &[(Change, &Entity)],
+        screener: &Screener,
+        profile: impl Fn(&M) -> &'p Profile,
+    ) -> Vec<(usize, M)> {
+        let net = Profile::default();
+        let mut of_people: Vec<Scratch> = self.segments.iter().map(|_| Scratch::remembering()).collect();
+        let mut of_lists = Scratch::remembering();
+        let numbers = screener.index().numbers_of(&changes.iter().map(|(c, _)| c.key.as_str()).collect());
+        let mut out = Vec::new();
+        for (at, (change, entity)) in changes.iter().enumerate() {
+            let Some(&number) = numbers.get(&change.key) else { continue };
+            if !change.material || change.kind == ChangeKind::Removed {
+                continue;
+            }
+            for (segment, scratch) in self.segments.iter().zip(&mut of_people) {
+                for near in segment.near(entity, &net, scratch) {
+                    if let Some((member, query)) = segment.person(near)
+                        && screener.rank_entry(number, &query, profile(member), &mut of_lists).is_some()
+                    {
+                        out.push((at, member.clone()));
+                    }
+                }
+            }
+        }
+        out
     }
 }
 
@@ -194,14 +299,6 @@ pub struct Known {
     pub decision: Option<Decision>,
 }
 
-/// Where the hits of the watched people are kept.
-pub trait Hits {
-    /// What is known of a person's hit on an entry.
-    fn known(&self, person: &str, entity: &str) -> Option<Known>;
-    /// The people who have a hit on an entry.
-    fn people(&self, entity: &str) -> Vec<String>;
-}
-
 /// Why a person is alerted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -217,10 +314,6 @@ pub enum AlertKind {
 /// One alert of one person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Hash of person, entry, kind and the entry's fingerprint: the same alert always has the same id.
-    pub id: String,
-    /// The customer's id.
-    pub person: String,
     /// The entry's key.
     pub entity: String,
     /// Why.
@@ -233,68 +326,171 @@ pub struct Alert {
     pub reopens: bool,
 }
 
-impl Alert {
-    fn new(
-        person: &str,
-        entity: &str,
-        kind: AlertKind,
-        fingerprint: &str,
-        score: f32,
-        reopens: bool,
-    ) -> Self {
-        let digest = Sha256::digest(format!("{person}\n{entity}\n{kind:?}\n{fingerprint}").as_bytes());
-        Self {
-            id: hex::encode(&digest[..16]),
-            person: person.to_owned(),
-            entity: entity.to_owned(),
-            kind,
-            fingerprint: fingerprint.to_owned(),
-            score,
-            reopens,
-        }
-    }
+/// One hit of a fresh screening.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen<'a> {
+    /// The entry's key.
+    pub entity: &'a str,
+    /// Its fingerprint.
+    pub fingerprint: &'a str,
+    /// The score.
+    pub score: f32,
 }
 
-/// The alerts that a delta of a list causes, in the order of the changes. `screener` holds the new version.
-#[must_use]
+/// What a person is to be told: the hits of a fresh screening against those that are known, by key. A known one that
+/// the screening does not show is gone, unless the screening shows as many as it may (`full`) and `fits` knows better.
 pub fn alerts(
-    changes: &[(Change, &Entity)],
-    customers: &Customers,
-    screener: &Screener,
-    profile: &Profile,
-    hits: &dyn Hits,
+    known: &[(&str, &Known)],
+    seen: &[Seen<'_>],
+    full: bool,
+    fits: impl Fn(&str) -> bool,
 ) -> Vec<Alert> {
-    let (mut of_customers, mut of_lists) = (Scratch::remembering(), Scratch::remembering());
-    let numbers = screener.index().numbers_of(&changes.iter().map(|(c, _)| c.key.as_str()).collect());
     let mut out = Vec::new();
-    for (change, entity) in changes.iter().filter(|(c, _)| c.material) {
-        let fingerprint = hex::encode(entity.fingerprint());
-        let before = hits.people(&change.key);
-        let mut still: HashSet<String> = HashSet::new();
-        if change.kind != ChangeKind::Removed {
-            for number in customers.affected(entity, profile, &mut of_customers) {
-                let Some((person, query)) = customers.customer(number) else { continue };
-                let hit = numbers
-                    .get(&change.key)
-                    .and_then(|&entry| screener.rank_entry(entry, &query, profile, &mut of_lists));
-                let Some(hit) = hit else { continue };
-                still.insert(person.clone());
-                let known = hits.known(&person, &change.key);
-                let (kind, reopens) = match &known {
-                    None => (AlertKind::New, false),
-                    // Already told of this state of the entry.
-                    Some(known) if known.fingerprint == fingerprint => continue,
-                    Some(known) => (
-                        AlertKind::Changed,
-                        standing(known.decision.as_ref(), &fingerprint) == Standing::Reopened,
-                    ),
-                };
-                out.push(Alert::new(&person, &change.key, kind, &fingerprint, hit.score, reopens));
+    for hit in seen {
+        let (kind, reopens) = match known.iter().find(|(entity, _)| *entity == hit.entity) {
+            None => (AlertKind::New, false),
+            // Told already of this state of the entry.
+            Some((_, known)) if known.fingerprint == hit.fingerprint => continue,
+            Some((_, known)) => {
+                (AlertKind::Changed, standing(known.decision.as_ref(), hit.fingerprint) == Standing::Reopened)
             }
+        };
+        let (entity, fingerprint) = (hit.entity.to_owned(), hit.fingerprint.to_owned());
+        out.push(Alert { entity, kind, fingerprint, score: hit.score, reopens });
+    }
+    for (entity, known) in known {
+        if seen.iter().any(|hit| hit.entity == *entity) || (full && fits(entity)) {
+            continue;
         }
-        for person in before.into_iter().filter(|p| !still.contains(p)) {
-            out.push(Alert::new(&person, &change.key, AlertKind::Removed, &fingerprint, 0.0, false));
-        }
+        out.push(Alert {
+            entity: (*entity).to_owned(),
+            kind: AlertKind::Removed,
+            fingerprint: known.fingerprint.clone(),
+            score: 0.0,
+            reopens: false,
+        });
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{INDEX_FILE, Schema, lists::diff};
+
+    /// A listed person for every number; some resemble each other.
+    fn name(number: usize) -> String {
+        const FIRST: [&str; 9] =
+            ["Anna", "Amaurot", "Raphael", "Muhammad", "Sergei", "Ana", "Mohamed", "Sergey", "Wilhelmina"];
+        const LAST: [&str; 11] = [
+            "Hythlodaeus",
+            "Zapoletes",
+            "Petrov",
+            "Petroff",
+            "Okonkwo",
+            "Al-Rashid",
+            "Nephelokokkygia",
+            "Sapoletes",
+            "Quorx",
+            "van der Meer",
+            "Okonkwo-Petrov",
+        ];
+        format!("{} {}", FIRST[number % FIRST.len()], LAST[number / FIRST.len() % LAST.len()])
+    }
+
+    fn query(number: usize) -> Query {
+        Query { names: vec![name(number)], schema: Schema::Person, ..Query::default() }
+    }
+
+    /// A screener of listed people, with the changes that brought them.
+    fn listed(numbers: &[usize]) -> (Screener, Vec<Entity>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut entities = Vec::new();
+        let mut builder = Builder::new();
+        for (at, &number) in numbers.iter().enumerate() {
+            let mut entity = Entity::new(format!("own:{at}"), Schema::Person);
+            entity.add_name(&name(number), NameKind::Primary);
+            builder.add(&entity).unwrap();
+            entities.push(entity);
+        }
+        builder.write(&folder.path().join(INDEX_FILE)).unwrap();
+        (Screener::open(folder.path()).unwrap(), entities)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// However people came and went, a list change means those whom it would mean had all been indexed at once,
+        /// and those are the people whom a screening finds.
+        #[test]
+        fn people_who_came_and_went_one_by_one_are_found_as_if_indexed_at_once(
+            steps in prop::collection::vec((0usize..99, 1usize..6, any::<bool>()), 1..24),
+            changed in prop::collection::vec(0usize..99, 1..5),
+        ) {
+            let (screener, entities) = listed(&changed);
+            let changes = diff(&[], &entities);
+            let profile = Profile::default();
+            let mut present: BTreeSet<usize> = BTreeSet::new();
+            let mut people = People::default();
+            for (first, count, leaves) in steps {
+                if leaves {
+                    present.retain(|n| n % 7 != first % 7);
+                    people.retain(|n: &usize| n % 7 != first % 7).unwrap();
+                    continue;
+                }
+                let mut newcomers = Newcomers::default();
+                for number in (first..first + count).filter(|n| present.insert(*n)) {
+                    newcomers.add(number, &query(number)).unwrap();
+                }
+                people.add(newcomers).unwrap();
+            }
+            let mut all = Newcomers::default();
+            present.iter().for_each(|n| all.add(*n, &query(*n)).unwrap());
+            let mut at_once = People::default();
+            at_once.add(all).unwrap();
+            prop_assert_eq!(people.len(), present.len());
+            let meant = |people: &People<usize>| -> BTreeSet<(usize, usize)> {
+                people.meant(&changes, &screener, |_| &profile).into_iter().collect()
+            };
+            let found = meant(&people);
+            prop_assert_eq!(&found, &meant(&at_once));
+            let screened: BTreeSet<(usize, usize)> = present
+                .iter()
+                .flat_map(|&n| screener.rank(&query(n), &profile).into_iter().map(move |r| (r.number as usize, n)))
+                .collect();
+            prop_assert_eq!(&found, &screened);
+        }
+    }
+
+    #[test]
+    fn a_hit_is_told_when_new_changed_or_gone_and_not_twice() {
+        let known = |fingerprint: &str, verdict: Option<Verdict>| Known {
+            fingerprint: fingerprint.to_owned(),
+            decision: verdict.map(|verdict| Decision { verdict, fingerprint: fingerprint.to_owned() }),
+        };
+        let (same, changed, gone) =
+            (known("a", None), known("b", Some(Verdict::FalsePositive)), known("c", None));
+        let known = [("l:same", &same), ("l:changed", &changed), ("l:gone", &gone)];
+        let seen = [("l:same", "a"), ("l:changed", "b2"), ("l:new", "n")].map(|(entity, fingerprint)| Seen {
+            entity,
+            fingerprint,
+            score: 90.0,
+        });
+        let told = |full: bool, fits: bool| -> Vec<(String, AlertKind, bool)> {
+            alerts(&known, &seen, full, |_| fits).into_iter().map(|a| (a.entity, a.kind, a.reopens)).collect()
+        };
+        let first = vec![
+            ("l:changed".to_owned(), AlertKind::Changed, true),
+            ("l:new".to_owned(), AlertKind::New, false),
+            ("l:gone".to_owned(), AlertKind::Removed, false),
+        ];
+        assert_eq!(told(false, true), first);
+        // What a full answer crowded out is not gone.
+        assert_eq!(told(true, true), first[..2]);
+        assert_eq!(told(true, false), first);
+    }
 }

@@ -15,7 +15,7 @@ use crate::index::{Index, NameId, TokenId};
 use crate::model::Schema;
 use crate::score::{Weighed, Weights};
 
-/// Names aligned in full.
+/// Names aligned in full where no more are wanted.
 pub(crate) const FULL: usize = 40;
 /// Name postings scanned for one query.
 const POSTING_BUDGET: usize = 1_500_000;
@@ -105,9 +105,11 @@ pub(crate) struct Asked<'a> {
     pub(crate) schema: Schema,
     /// Raw score that names must be able to reach.
     pub(crate) bar: f32,
+    /// Names that are wanted.
+    pub(crate) most: usize,
 }
 
-/// The names that win most, at most [`FULL`], in no order.
+/// The names that win most, at most as many as are wanted, in no order.
 pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &mut Room) -> Vec<NameId> {
     let mut by_token: Vec<(TokenId, u8, u32)> = Vec::new();
     let mut sources: Vec<Source> = Vec::with_capacity(units.len());
@@ -135,7 +137,7 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
         source.scan(source.lists.len(), &lists);
     }
     let bounds = Bounds::new(asked);
-    let mut best = Best { least: bounds.least(), names: BinaryHeap::new() };
+    let mut best = Best { least: bounds.least(), most: asked.most, names: BinaryHeap::new() };
     let postings: usize = lists.iter().map(|l| l.names.len()).sum();
     room.cells.resize(BLOCK as usize, 0);
     let mut planned: Option<i64> = None;
@@ -366,22 +368,26 @@ fn plan(sources: &mut [Source], lists: &mut [List<'_>], bounds: &Bounds<'_>, flo
 struct Best {
     /// What a name must win to be able to reach the bar.
     least: i64,
+    most: usize,
     names: BinaryHeap<(Reverse<i64>, NameId)>,
 }
 
 impl Best {
     /// The rank that must be exceeded, or reached by a name of a lower number.
     fn floor(&self) -> i64 {
-        self.names.peek().filter(|_| self.names.len() >= FULL).map_or(self.least, |w| w.0.0.max(self.least))
+        self.names
+            .peek()
+            .filter(|_| self.names.len() >= self.most)
+            .map_or(self.least, |w| w.0.0.max(self.least))
     }
 
     fn takes(&self, rank: i64, name: NameId) -> bool {
-        self.names.len() < FULL || self.names.peek().is_some_and(|worst| (Reverse(rank), name) < *worst)
+        self.names.len() < self.most || self.names.peek().is_some_and(|worst| (Reverse(rank), name) < *worst)
     }
 
     fn add(&mut self, rank: i64, name: NameId) {
         if self.takes(rank, name) {
-            if self.names.len() >= FULL {
+            if self.names.len() >= self.most {
                 self.names.pop();
             }
             self.names.push((Reverse(rank), name));

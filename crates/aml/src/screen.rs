@@ -227,6 +227,14 @@ impl Screener {
         self.scratch(|scratch| self.ranked(query, profile, scratch))
     }
 
+    /// Whether an entry, by its key, is a hit of a query, be it among the best or not.
+    #[must_use]
+    pub fn fits(&self, key: &str, query: &Query, profile: &Profile) -> bool {
+        self.index.numbers_of(&std::iter::once(key).collect()).get(key).is_some_and(|&number| {
+            self.scratch(|scratch| self.rank_entry(number, query, profile, scratch)).is_some()
+        })
+    }
+
     /// What [`Self::rank`] would say of one entry, whatever else is listed; `number` is the entry's in the index.
     pub(crate) fn rank_entry(
         &self,

@@ -111,28 +111,56 @@ pub(crate) fn search(
     scratch: &mut Scratch,
 ) -> Vec<Found> {
     let tokens = query.weighed();
-    if tokens.is_empty() {
-        return Vec::new();
-    }
-    let mut units = likes(index, query, &tokens, weights, scratch);
-    joined_units(index, query, &tokens, weights, &mut units);
-    scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
-    let asked = Asked { tokens: &tokens, weights, schema, bar };
-    let names = retrieve(index, &asked, &units, &mut scratch.retrieval);
-    scratch.found.clear();
-    scratch.found.extend(names.into_iter().map(|name| Found {
-        name,
-        entity: index.entity_of(name),
-        alignment: Alignment::default(),
-        pairings: Vec::new(),
-    }));
-    weigh(index, &tokens, weights, scratch);
+    find(index, query, &tokens, (schema, weights), limit.max(FULL), bar, scratch);
     let mut found = best(scratch, limit);
     for f in &mut found {
         let _ = align_name(index, f.name, &tokens, weights, &scratch.like, &mut scratch.room);
         f.pairings.clone_from(&scratch.room.pairings);
     }
     found
+}
+
+/// The entities that have a name of the raw score `bar` or more, as far as they are among the best `most` names; one may
+/// come twice.
+pub(crate) fn reaching(
+    index: &Index,
+    query: &Prepared,
+    schema: Schema,
+    weights: &Weights,
+    most: usize,
+    bar: f32,
+    scratch: &mut Scratch,
+) -> impl Iterator<Item = u32> {
+    find(index, query, &query.weighed(), (schema, weights), most, bar, scratch);
+    scratch.found.iter().filter(move |f| f.alignment.raw >= bar).map(|f| f.entity)
+}
+
+/// Puts the best names for a query into `scratch.found`, weighed.
+fn find(
+    index: &Index,
+    query: &Prepared,
+    tokens: &[Weighed<'_>],
+    (schema, weights): (Schema, &Weights),
+    most: usize,
+    bar: f32,
+    scratch: &mut Scratch,
+) {
+    scratch.found.clear();
+    if tokens.is_empty() {
+        return;
+    }
+    let mut units = likes(index, query, tokens, weights, scratch);
+    joined_units(index, query, tokens, weights, &mut units);
+    scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
+    let asked = Asked { tokens, weights, schema, bar, most };
+    let names = retrieve(index, &asked, &units, &mut scratch.retrieval);
+    scratch.found.extend(names.into_iter().map(|name| Found {
+        name,
+        entity: index.entity_of(name),
+        alignment: Alignment::default(),
+        pairings: Vec::new(),
+    }));
+    weigh(index, tokens, weights, scratch);
 }
 
 /// Collects what each query token is like, in `scratch.like` and as units.

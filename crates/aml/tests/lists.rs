@@ -40,6 +40,27 @@ fn named(name: &str) -> Query {
 }
 
 #[test]
+fn two_lists_of_one_format_keep_their_entries_apart() {
+    let dir = tempfile::tempdir().expect("folder");
+    let store = ListStore::new(dir.path());
+    let file = dir.path().join("list.csv");
+    for (list, name) in [("vips", "Ana One"), ("blocked", "Berta Two")] {
+        fs_err::write(&file, format!("id,schema,name\n1,Person,{name}\n")).expect("write");
+        store.import(list, Format::Csv, &file, 7, false).expect("import");
+    }
+    store.build(&dir.path().join("index")).expect("index");
+    let screener = Screener::open(&dir.path().join("index")).expect("open");
+    let hits = |lists: &[&str], name: &str| -> Vec<String> {
+        let lists = lists.iter().map(|list| (*list).to_owned()).collect();
+        let profile = Profile { lists, ..Profile::default() };
+        screener.screen(&named(name), &profile).hits.into_iter().map(|hit| hit.ranked.key).collect()
+    };
+    assert_eq!(hits(&[], "Ana One"), ["vips:1"]);
+    assert_eq!(hits(&["blocked"], "Berta Two"), ["blocked:1"]);
+    assert!(hits(&["blocked"], "Ana One").is_empty());
+}
+
+#[test]
 fn versions_that_came_within_a_second_are_told_apart_by_their_order() {
     let dir = tempfile::tempdir().expect("folder");
     let store = ListStore::new(dir.path());

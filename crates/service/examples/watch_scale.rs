@@ -1,7 +1,8 @@
 //! Measures a list change against many stored, watched people. Prints one JSON object.
 //!
 //! `watch_scale PEOPLE`: a list of 10,000 generated entries is imported, so many generated people are enrolled the
-//! ordinary way, then a version with 400 changed and 100 new entries is imported and carried to them.
+//! ordinary way, then a version with 400 changed and 100 new entries is imported and carried to them, and another one.
+//! With the first change everybody is read, as at the start of a server; the second costs what changed.
 #![expect(clippy::print_stdout, reason = "a tool for the person at the terminal")]
 #![expect(clippy::expect_used, reason = "a measurement that cannot be made ends")]
 
@@ -41,10 +42,14 @@ fn name(number: usize) -> String {
     words.join(" ")
 }
 
-fn import(folder: &Path, changed: bool) {
+fn import(folder: &Path, version: usize) {
     let mut text = "id,schema,name,aliases,topics,notes\n".to_owned();
-    for entry in 0..ENTRIES + if changed { 100 } else { 0 } {
-        let alias = if changed && entry < 400 { name(entry + 5_000_000) } else { String::new() };
+    for entry in 0..ENTRIES + 100 * version {
+        let alias = if version > 0 && (400 * (version - 1)..400 * version).contains(&entry) {
+            name(entry + 5_000_000)
+        } else {
+            String::new()
+        };
         text.push_str(&format!("{entry},Person,{},{alias},sanction,\n", name(entry + 1_000_000_000)));
     }
     let file = folder.join("own.csv");
@@ -80,7 +85,7 @@ async fn main() {
     let key = service.create_key(ready.application, "scale", Vec::new()).await.expect("key").api_key;
     let access = service.authenticate(&key).await.expect("store").expect("access");
 
-    import(&folder, false);
+    import(&folder, 0);
     let (start, before) = (Instant::now(), cpu());
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut tasks = tokio::task::JoinSet::new();
@@ -106,24 +111,33 @@ async fn main() {
     while tasks.join_next().await.is_some() {}
     let enrolled = (start.elapsed().as_secs_f64(), cpu() - before, memory_mb("VmRSS"));
 
-    import(&folder, true);
-    let (start, before) = (Instant::now(), cpu());
-    let shards = service.follow_lists().await.expect("lists");
-    let mut jobs = 0;
-    loop {
-        let done = service.run_ready().await.expect("jobs");
-        jobs += done;
-        if done == 0 {
-            break;
+    let mut changes = Vec::new();
+    for version in [1, 2] {
+        import(&folder, version);
+        let (start, before) = (Instant::now(), cpu());
+        let shards = service.follow_lists().await.expect("lists");
+        let mut jobs = 0;
+        loop {
+            let done = service.run_ready().await.expect("jobs");
+            jobs += done;
+            if done == 0 {
+                break;
+            }
         }
+        let behind = service.follow_lists().await.expect("lists");
+        let application = access.application;
+        let alerts =
+            service.store().read(move |tx| tx.screenings(application).count_alerts()).await.expect("store");
+        changes.push(serde_json::json!({
+            "s": start.elapsed().as_secs_f64(), "cpu_s": cpu() - before, "shards": shards, "jobs": jobs,
+            "still_behind": behind, "alerts_so_far": alerts, "rss_mb": memory_mb("VmRSS"),
+        }));
     }
-    let behind = service.follow_lists().await.expect("lists");
     println!(
         "{}",
         serde_json::json!({
             "people": people, "enrol_s": enrolled.0, "enrol_cpu_s": enrolled.1, "rss_before_mb": enrolled.2,
-            "follow_s": start.elapsed().as_secs_f64(), "follow_cpu_s": cpu() - before, "shards": shards,
-            "jobs": jobs, "still_behind": behind, "peak_rss_mb": memory_mb("VmHWM"),
+            "first_change": changes[0], "next_change": changes[1], "peak_rss_mb": memory_mb("VmHWM"),
         })
     );
     std::fs::remove_dir_all(&folder).expect("remove");

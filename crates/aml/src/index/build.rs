@@ -6,7 +6,7 @@ use std::path::Path;
 
 use names::{Role, analyse};
 
-use super::{MAGIC, SECTIONS, Section, TRIGRAMS, both_trigrams, token_key};
+use super::{Index, MAGIC, SECTIONS, Section, TRIGRAMS, both_trigrams, token_key};
 use crate::facts::Facts;
 use crate::model::Entity;
 use crate::score::Weights;
@@ -138,7 +138,23 @@ impl Builder {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(mut self, path: &Path) -> std::io::Result<()> {
+    pub fn write(self, path: &Path) -> std::io::Result<()> {
+        let sections = self.sections();
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, fs_err::File::create(path)?);
+        lay_out(&sections, &mut out)?;
+        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        file.sync_all()
+    }
+
+    /// The index in memory only: what is personal is not written to a disk unsealed.
+    pub(crate) fn in_memory(self) -> std::io::Result<Index> {
+        let sections = self.sections();
+        let mut map = memmap2::MmapMut::map_anon(length_of(&sections))?;
+        lay_out(&sections, &mut &mut map[..])?;
+        Index::over(map.make_read_only()?).ok_or_else(|| std::io::Error::other("the index is too large"))
+    }
+
+    fn sections(mut self) -> Vec<(Section, Vec<u8>)> {
         let tokens = self.flags.len();
         self.latin_start.push(len32(self.latin.len()));
         self.sound_start.push(len32(self.sound.len()));
@@ -301,25 +317,33 @@ impl Builder {
         sections.push((Section::IdentifierEntities, words(&values)));
         sections.push((Section::NameWorth, name_worth));
 
-        let mut out = std::io::BufWriter::with_capacity(1 << 20, fs_err::File::create(path)?);
-        out.write_all(MAGIC)?;
-        out.write_all(&(SECTIONS as u64).to_le_bytes())?;
-        let mut offset = 16 + SECTIONS * 16;
-        for (at, (section, bytes)) in sections.iter().enumerate() {
-            debug_assert_eq!(*section as usize, at);
-            offset = offset.next_multiple_of(8);
-            out.write_all(&(offset as u64).to_le_bytes())?;
-            out.write_all(&(bytes.len() as u64).to_le_bytes())?;
-            offset += bytes.len();
-        }
-        let mut written = 16 + SECTIONS * 16;
-        for (_, bytes) in &sections {
-            let padding = written.next_multiple_of(8) - written;
-            out.write_all(&[0; 8][..padding])?;
-            out.write_all(bytes)?;
-            written += padding + bytes.len();
-        }
-        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        file.sync_all()
+        sections
     }
+}
+
+const HEAD: usize = 16 + SECTIONS * 16;
+
+fn length_of(sections: &[(Section, Vec<u8>)]) -> usize {
+    sections.iter().fold(HEAD, |end, (_, bytes)| end.next_multiple_of(8) + bytes.len())
+}
+
+fn lay_out(sections: &[(Section, Vec<u8>)], out: &mut dyn Write) -> std::io::Result<()> {
+    out.write_all(MAGIC)?;
+    out.write_all(&(SECTIONS as u64).to_le_bytes())?;
+    let mut offset = HEAD;
+    for (at, (section, bytes)) in sections.iter().enumerate() {
+        debug_assert_eq!(*section as usize, at);
+        offset = offset.next_multiple_of(8);
+        out.write_all(&(offset as u64).to_le_bytes())?;
+        out.write_all(&(bytes.len() as u64).to_le_bytes())?;
+        offset += bytes.len();
+    }
+    let mut written = HEAD;
+    for (_, bytes) in sections {
+        let padding = written.next_multiple_of(8) - written;
+        out.write_all(&[0; 8][..padding])?;
+        out.write_all(bytes)?;
+        written += padding + bytes.len();
+    }
+    Ok(())
 }

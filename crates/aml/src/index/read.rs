@@ -67,32 +67,34 @@ impl Index {
         )]
         // SAFETY: the file is not modified while mapped (see the reason above); all reads are bounds-checked.
         let map = unsafe { Mmap::map(file.file()) }.map_err(failed)?;
-        let bad = || IndexError::NotAnIndex { path: path.to_owned() };
+        Self::over(map).ok_or_else(|| IndexError::NotAnIndex { path: path.to_owned() })
+    }
+
+    /// The index in some memory; `None` when it is not one.
+    pub(super) fn over(map: Mmap) -> Option<Self> {
         let word = |at: usize| -> Option<usize> {
             let bytes: [u8; 8] = map.get(at..at + 8)?.try_into().ok()?;
             usize::try_from(u64::from_le_bytes(bytes)).ok()
         };
         if map.get(..8) != Some(MAGIC.as_slice()) || word(8) != Some(SECTIONS) {
-            return Err(bad());
+            return None;
         }
         let mut sections = [(0, 0); SECTIONS];
         for (i, section) in sections.iter_mut().enumerate() {
-            let (Some(start), Some(length)) = (word(16 + i * 16), word(24 + i * 16)) else {
-                return Err(bad());
-            };
+            let (start, length) = (word(16 + i * 16)?, word(24 + i * 16)?);
             if start % 8 != 0 || start.checked_add(length).is_none_or(|end| end > map.len()) {
-                return Err(bad());
+                return None;
             }
             *section = (start, start + length);
         }
         let mut index = Self { map, sections, entities: 0, names: 0 };
         if [Section::Latin, Section::Sound, Section::Skeleton].into_iter().any(|s| !index.bytes(s).is_ascii())
         {
-            return Err(bad());
+            return None;
         }
         index.entities = index.words(Section::EntityNames).len().saturating_sub(1);
         index.names = index.words(Section::NameEntity).len();
-        Ok(index)
+        Some(index)
     }
 
     /// Entities in the index.

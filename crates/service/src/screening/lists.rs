@@ -5,7 +5,7 @@
 //! writes the index first and its manifest last; between the two the index opened before stays in use.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -22,15 +22,22 @@ const VERSION_LENGTH: usize = 16;
 
 /// The opened index and the state of the file that was written last.
 type Opened = (SystemTime, Arc<Screener>);
+/// The version of each list.
+pub(crate) type Versions = BTreeMap<String, String>;
 /// The changes between two versions of a list.
 pub(crate) type Delta = Vec<(Change, Entity)>;
+
+/// The keys of the entries that changed between two sets of versions.
+type Changed = ((Versions, Versions), Arc<HashSet<String>>);
 
 /// The watch-lists of one installation.
 pub(crate) struct WatchLists {
     folder: PathBuf,
     opened: Mutex<Option<Opened>>,
-    /// The delta that the shards of one import share, by list and versions.
+    /// The delta that was made last, by list and versions.
     delta: Mutex<Option<(String, Arc<Delta>)>>,
+    /// The entries that changed between two sets of versions, asked for last.
+    changed: Mutex<Option<Changed>>,
     /// The last index that was built for a replay, by its versions.
     replayed: Mutex<Option<(String, Arc<Screener>)>>,
 }
@@ -60,8 +67,22 @@ pub(crate) fn version_name(version: &ListVersion) -> String {
 }
 
 /// Version of each list of an index.
-pub(crate) fn versions_of(lists: &[ListVersion]) -> BTreeMap<String, String> {
+pub(crate) fn versions_of(lists: &[ListVersion]) -> Versions {
     lists.iter().map(|list| (list.list.clone(), version_name(list))).collect()
+}
+
+/// What changed in the lists whose versions differ.
+pub(crate) fn deltas_of(
+    lists: &WatchLists,
+    from: &Versions,
+    to: &Versions,
+) -> Result<Vec<Arc<Delta>>, String> {
+    let names: std::collections::BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| from.get(*name) != to.get(*name))
+        .map(|name| lists.delta(name, from.get(name).map(String::as_str), to.get(name).map(String::as_str)))
+        .collect()
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -70,7 +91,13 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 impl WatchLists {
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder, opened: Mutex::default(), delta: Mutex::default(), replayed: Mutex::default() }
+        Self {
+            folder,
+            opened: Mutex::default(),
+            delta: Mutex::default(),
+            changed: Mutex::default(),
+            replayed: Mutex::default(),
+        }
     }
 
     /// The versions that are kept.
@@ -146,6 +173,30 @@ impl WatchLists {
         let delta = Arc::new(changes);
         *last = Some((name, Arc::clone(&delta)));
         Ok(delta)
+    }
+
+    /// The entries that are not as they were at some time (seconds since 1970), of all lists of an index. All of a list
+    /// that no version is kept of from before.
+    pub(crate) fn changed_since(&self, screener: &Screener, at: u64) -> Result<Arc<HashSet<String>>, String> {
+        let to = versions_of(&screener.manifest().lists);
+        let kept = self.kept();
+        let mut from = Versions::new();
+        for list in to.keys() {
+            let version = kept.version_at(list, at).map_err(|error| crate::engines::chain(&error))?;
+            from.extend(version.map(|version| (list.clone(), version_name(&version))));
+        }
+        let name = (from, to);
+        let mut last = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, changed)) = &*last
+            && *known == name
+        {
+            return Ok(Arc::clone(changed));
+        }
+        let deltas = deltas_of(self, &name.0, &name.1)?;
+        let changes = deltas.iter().flat_map(|delta| delta.iter().map(|(change, _)| change.key.clone()));
+        let changed: Arc<HashSet<String>> = Arc::new(changes.collect());
+        *last = Some((name, Arc::clone(&changed)));
+        Ok(changed)
     }
 
     /// An index of exactly these versions, for repeating an earlier screening.

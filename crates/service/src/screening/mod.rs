@@ -2,12 +2,13 @@
 //!
 //! [`Asked`] is what a screening is made from, [`Record`] what is kept of it so that it can be repeated byte for
 //! byte. `lists` holds the index, [`settings`] the bands and weights, `memory` what was decided about a person
-//! and an entry, `watch` carries list changes to the people who are watched, [`review`] takes verdicts about
+//! and an entry, `people` the watched people in memory, `watch` carries list changes to the people who are watched, [`review`] takes verdicts about
 //! single hits, [`replay`] repeats. Without an index nobody is taken as clear: the answer is a review.
 
 pub mod batch;
 mod lists;
 mod memory;
+mod people;
 pub mod replay;
 pub mod review;
 pub mod settings;
@@ -23,6 +24,7 @@ use workflow::{CheckState, Definition, Feature, FeatureStatus, Finding, Node, ju
 
 pub(crate) use self::lists::WatchLists;
 pub(crate) use self::memory::{Remembered, enrol, remember};
+pub(crate) use self::people::WatchedPeople;
 pub(crate) use self::workflow_step::Screened;
 pub use self::{lists::NotRepeatable, settings::Settings};
 

@@ -1,6 +1,6 @@
 //! How the watch-lists stand, what changed between two versions of one, and who may ask them by other APIs.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use aml::{
     Screener,
@@ -124,6 +124,25 @@ impl Service {
             .await?
     }
 
+    /// As [`Self::ask_lists`], with the keys of the entries that are not as they were at `since` (seconds since 1970).
+    ///
+    /// # Errors
+    /// [`ListsError`].
+    pub async fn ask_lists_changed<T: Send + 'static>(
+        &self,
+        since: Option<u64>,
+        ask: impl FnOnce(&Screener, Option<Arc<HashSet<String>>>) -> T + Send + 'static,
+    ) -> Result<Option<T>, ListsError> {
+        let lists = Arc::clone(&self.lists);
+        self.pool
+            .run(move || {
+                let Some(screener) = lists.screener().map_err(ListsError::Index)? else { return Ok(None) };
+                let changed = since.map(|at| lists.changed_since(&screener, at)).transpose();
+                Ok(Some(ask(&screener, changed.map_err(ListsError::Index)?)))
+            })
+            .await?
+    }
+
     /// Asks the index directly, as the yente endpoints do; `None` when no list was imported yet.
     ///
     /// # Errors
@@ -132,9 +151,6 @@ impl Service {
         &self,
         ask: impl FnOnce(&Screener) -> T + Send + 'static,
     ) -> Result<Option<T>, ListsError> {
-        let lists = Arc::clone(&self.lists);
-        self.pool
-            .run(move || Ok(lists.screener().map_err(ListsError::Index)?.map(|screener| ask(&screener))))
-            .await?
+        self.ask_lists_changed(None, move |screener, _| ask(screener)).await
     }
 }

@@ -1,38 +1,27 @@
 //! Carries list changes to the people who are watched.
 //!
 //! The worker looks whether a shard of watched people has come to the versions of the index in use; if not, a job
-//! takes the delta through an index of the people themselves (in memory only: it holds personal data) and screens
-//! those who may be meant, the ordinary way. Each person's alerts, the session, its events and the audit row are
+//! asks the index of the people themselves ([`super::people`]) whom the delta may mean and screens those, the
+//! ordinary way, against what is known of them. Each person's alerts, the session, its events and the audit row are
 //! one transaction; the shard's watermark moves with the end of the job. A job that died is done again from the
 //! start: an alert that is already written has a unique key and is passed over.
 //!
-//! Whoever is enrolled while a delta is at work has a number above the one the job saw, and is screened once more.
+//! Whoever is enrolled while a delta is at work has a number above the one the index saw, and is screened once more.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use aml::{
-    Entity, Screener,
-    lists::Change,
-    monitor::{self, AlertKind, CustomerBuilder, Customers, Hits, Known, Standing, standing},
+    Screener,
+    monitor::{self, AlertKind, Known, Seen},
 };
 use serde_json::{Value, json};
 use store::{
     ApplicationId, Pii, SessionId, SubjectId,
-    rows::{
-        jobs::{Job, NewJob},
-        screening::Watched,
-    },
+    rows::jobs::{Job, NewJob},
 };
 use workflow::{Event, SessionStatus, transition};
 
-use super::{
-    Asked, Remembered,
-    lists::{Delta, WatchLists, versions_of},
-    memory, review,
-};
+use super::{Asked, Remembered, lists::versions_of, memory, review};
 use crate::{
     Service,
     jobs::{self, JobError},
@@ -48,6 +37,12 @@ pub(crate) const RESCREEN: &str = "aml.rescreen";
 const LEASE_SECONDS: i64 = 120;
 /// Waits between two looks at the lists in use.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+/// Looks between two times that those who are no longer watched are forgotten: an hour.
+const TIDY_EVERY_ROUNDS: u32 = 3_600;
+/// Waits between two times that a job's lease is renewed while the people are read.
+const RENEW_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+/// People read at once.
+const PAGE: usize = 100;
 
 /// A list and the version of it that is in use; empty where the list is gone.
 type ListAt = (String, String);
@@ -62,152 +57,57 @@ struct News {
     alerts: Vec<(ListAt, monitor::Alert)>,
 }
 
-/// What is known of the watched people of a shard, as the monitor asks for it.
-#[derive(Default)]
-struct KnownHits {
-    known: HashMap<(String, String), Known>,
-    people: HashMap<String, Vec<String>>,
+/// A watched person with what is known of them.
+struct Case {
+    session: SessionId,
+    asked: Asked,
+    known: Vec<Remembered>,
 }
 
-impl KnownHits {
-    fn of(remembered: Vec<(SubjectId, Remembered)>) -> Self {
-        let mut hits = Self::default();
-        for (subject, remembered) in remembered.into_iter().filter(|(_, remembered)| !remembered.gone) {
-            let subject = subject.to_string();
-            hits.people.entry(remembered.entity.clone()).or_default().push(subject.clone());
-            hits.known.insert((subject, remembered.entity), remembered.known);
-        }
-        hits
-    }
-}
-
-impl Hits for KnownHits {
-    fn known(&self, person: &str, entity: &str) -> Option<Known> {
-        self.known.get(&(person.to_owned(), entity.to_owned())).cloned()
-    }
-
-    fn people(&self, entity: &str) -> Vec<String> {
-        self.people.get(entity).cloned().unwrap_or_default()
-    }
-}
-
-/// An index of the people in memory: what is personal is never written to a disk unsealed.
-fn index_of(people: &[(String, &Asked)]) -> Result<Customers, String> {
-    use std::os::fd::AsRawFd;
-    let failed = |error: &dyn std::error::Error| format!("indexing the watched people: {error}");
-    let mut builder = CustomerBuilder::new();
-    for (subject, asked) in people {
-        builder.add(subject, &asked.query).map_err(|error| failed(&error))?;
-    }
-    let memory = rustix::fs::memfd_create("watched", rustix::fs::MemfdFlags::CLOEXEC)
-        .map_err(|error| failed(&error))?;
-    let path = std::path::PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
-    builder.write(&path).map_err(|error| failed(&error))?;
-    // The map keeps the memory after the descriptor is closed.
-    Customers::open(&path).map_err(|error| failed(&error))
-}
-
-/// The newest watched session of each person: it carries the case.
-fn newest(watched: Vec<Watched>) -> Result<BTreeMap<SubjectId, (SessionId, Asked)>, store::Error> {
-    watched
-        .into_iter()
-        .map(|watched| {
-            let asked = serde_json::from_value(watched.profile.0).map_err(store::Error::Json)?;
-            Ok((watched.subject, (watched.session, asked)))
-        })
-        .collect()
-}
-
-/// Everything that the deltas say about the people of a shard.
-fn news_of(
-    deltas: &[(ListAt, Arc<Delta>)],
-    people: &BTreeMap<SubjectId, (SessionId, Asked)>,
-    known: &KnownHits,
-    screener: &Screener,
-) -> Result<Vec<News>, String> {
-    let by_text: HashMap<String, (SessionId, &Asked)> =
-        people.iter().map(|(subject, (session, asked))| (subject.to_string(), (*session, asked))).collect();
-    // One index for each set of settings: the weights decide who is a hit.
-    let mut groups: HashMap<String, Vec<(String, &Asked)>> = HashMap::new();
-    for (subject, (_, asked)) in people {
-        groups.entry(asked.settings.profile().hash()).or_default().push((subject.to_string(), asked));
-    }
-    let mut alerts: BTreeMap<String, Vec<(ListAt, monitor::Alert)>> = BTreeMap::new();
-    for group in groups.values() {
-        let Some((_, first)) = group.first() else { continue };
-        let profile = first.settings.profile();
-        let customers = index_of(group)?;
-        let members: HashSet<&str> = group.iter().map(|(subject, _)| subject.as_str()).collect();
-        for (at, delta) in deltas {
-            let changes: Vec<(Change, &Entity)> =
-                delta.iter().map(|(change, entity)| (change.clone(), entity)).collect();
-            for alert in monitor::alerts(&changes, &customers, screener, &profile, known) {
-                // The hits known are those of the whole shard; a person of another group has their own turn.
-                if members.contains(alert.person.as_str()) {
-                    alerts.entry(alert.person.clone()).or_default().push((at.clone(), alert));
-                }
-            }
-        }
-    }
-    Ok(alerts
-        .into_iter()
-        .filter_map(|(person, alerts)| {
-            let (session, asked) = by_text.get(&person)?;
-            let block = asked.block(screener, &[]);
-            Some(News { session: *session, asked: (*asked).clone(), block, alerts })
-        })
-        .collect())
+/// Reads a watched person; `None` when nobody is watched under this id any longer.
+fn case_of(
+    tx: &mut store::Tx<'_>,
+    application: ApplicationId,
+    subject: SubjectId,
+) -> Result<Option<Case>, store::Error> {
+    let Some(watched) = tx.screenings(application).watched_of(subject)?.pop() else { return Ok(None) };
+    let Some(person) = tx.subjects(application).find(subject)? else { return Ok(None) };
+    // The newest session carries the case.
+    let asked = serde_json::from_value(watched.profile.0).map_err(store::Error::Json)?;
+    let known = memory::of_person(tx, application, &person.key)?;
+    Ok(Some(Case { session: watched.session, asked, known }))
 }
 
 /// What a fresh screening says of one person, against what is known.
-fn news_of_one(
-    session: SessionId,
-    asked: Asked,
-    subject: SubjectId,
-    known: &[Remembered],
-    screener: &Screener,
-) -> News {
+fn news_of(case: Case, screener: &Screener) -> News {
+    let Case { session, asked, known } = case;
     let versions = versions_of(&screener.manifest().lists);
     let at = |entity: &str| {
         let list = entity.split(':').next().unwrap_or_default().to_owned();
-        let version = versions.get(&list).cloned().unwrap_or_default();
+        // An alert is written once for each version; an entry whose key names no list has the versions of all.
+        let version = versions.get(&list).cloned().unwrap_or_else(|| super::fingerprint(&versions));
         (list, version)
     };
     let block = asked.block(screener, &[]);
-    let person = subject.to_string();
-    let alert = |entity: &str, kind: AlertKind, fingerprint: &str, score: f32, reopens: bool| {
-        let alert = monitor::Alert {
-            id: String::new(),
-            person: person.clone(),
-            entity: entity.to_owned(),
-            kind,
-            fingerprint: fingerprint.to_owned(),
-            score,
-            reopens,
-        };
-        (at(entity), alert)
-    };
-    let mut alerts = Vec::new();
     let hits = block["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for hit in hits {
-        let entity = hit["id"].as_str().unwrap_or_default();
-        let fingerprint = memory::fingerprint_of(hit);
-        #[expect(clippy::cast_possible_truncation, reason = "a score of 0 to 100")]
-        let score = hit["match_score"].as_f64().unwrap_or(0.0) as f32;
-        match known.iter().find(|known| known.entity == entity && !known.gone) {
-            None => alerts.push(alert(entity, AlertKind::New, fingerprint, score, false)),
-            Some(known) if known.known.fingerprint == fingerprint => {}
-            Some(known) => {
-                let reopens = standing(known.known.decision.as_ref(), fingerprint) == Standing::Reopened;
-                alerts.push(alert(entity, AlertKind::Changed, fingerprint, score, reopens));
-            }
-        }
-    }
-    for known in known.iter().filter(|known| !known.gone) {
-        if !hits.iter().any(|hit| hit["id"] == *known.entity) {
-            alerts.push(alert(&known.entity, AlertKind::Removed, &known.known.fingerprint, 0.0, false));
-        }
-    }
+    #[expect(clippy::cast_possible_truncation, reason = "a score of 0 to 100")]
+    let seen: Vec<Seen<'_>> = hits
+        .iter()
+        .map(|hit| Seen {
+            entity: hit["id"].as_str().unwrap_or_default(),
+            fingerprint: memory::fingerprint_of(hit),
+            score: hit["match_score"].as_f64().unwrap_or(0.0) as f32,
+        })
+        .collect();
+    let known: Vec<_> = known
+        .iter()
+        .filter(|remembered| !remembered.gone)
+        .map(|remembered| (remembered.entity.as_str(), &remembered.known))
+        .collect();
+    let profile = asked.settings.profile();
+    let fits = |entity: &str| screener.fits(entity, &asked.query, &profile);
+    let alerts = monitor::alerts(&known, &seen, seen.len() >= profile.limit, fits);
+    let alerts = alerts.into_iter().map(|alert| (at(&alert.entity), alert)).collect();
     News { session, asked, block, alerts }
 }
 
@@ -333,30 +233,18 @@ fn write_news(tx: &mut store::Tx<'_>, application: ApplicationId, news: News) ->
     Ok(told.len())
 }
 
-/// The lists whose versions differ, with what changed.
-fn deltas_of(
-    lists: &WatchLists,
-    from: &BTreeMap<String, String>,
-    to: &BTreeMap<String, String>,
-) -> Result<Vec<(ListAt, Arc<Delta>)>, String> {
-    let mut names: Vec<&String> = from.keys().chain(to.keys()).collect();
-    names.sort();
-    names.dedup();
-    let mut deltas = Vec::new();
-    for name in names {
-        let (old, new) = (from.get(name), to.get(name));
-        if old != new {
-            let delta = lists.delta(name, old.map(String::as_str), new.map(String::as_str))?;
-            deltas.push(((name.clone(), new.cloned().unwrap_or_default()), delta));
-        }
-    }
-    Ok(deltas)
-}
-
 impl Service {
     /// Looks after the lists until `stop` says so.
     pub(crate) async fn follow_until(self, mut stop: tokio::sync::watch::Receiver<bool>) {
-        while !*stop.borrow() {
+        for round in 0_u32.. {
+            if *stop.borrow() {
+                return;
+            }
+            if round % TIDY_EVERY_ROUNDS == 0
+                && let Err(error) = self.people.tidy(&self.store).await
+            {
+                tracing::warn!(error = %error, "the watched people could not be read");
+            }
             if let Err(error) = self.follow_lists().await {
                 tracing::warn!(error = %error, "watched people cannot be compared with the lists");
             }
@@ -434,6 +322,26 @@ impl Service {
         }
     }
 
+    /// Waits for something that may take long without losing the job to another worker.
+    async fn holding<T>(
+        &self,
+        job: &Job,
+        work: impl Future<Output = Result<T, JobError>>,
+    ) -> Result<T, JobError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(RENEW_EVERY) => {
+                    let held = job.clone();
+                    if !self.store.write(move |tx| tx.renew_job(&held, LEASE_SECONDS)).await? {
+                        return Err(JobError::LeaseLost);
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes the changes of the lists through one shard.
     pub(crate) async fn follow_shard(&self, job: &Job) -> Result<(), JobError> {
         let application = job.application;
@@ -445,51 +353,61 @@ impl Service {
         };
         let screener = self.screener_in_use()?;
         let target = versions_of(&screener.manifest().lists);
-        let (shard, people, known) = self
+        let shard = self
             .store
             .read(move |tx| {
                 let shards = tx.screening_shards()?;
-                let shard =
-                    shards.into_iter().find(|(of, shard)| *of == application && shard.shard == number);
-                let people = newest(tx.screenings(application).watched(number, 0)?)?;
-                let mut known = Vec::new();
-                for (subject, remembered) in tx.screenings(application).known_in_shard(number)? {
-                    if people.contains_key(&subject) {
-                        let remembered = serde_json::from_value(remembered.0).map_err(store::Error::Json)?;
-                        known.push((subject, remembered));
-                    }
-                }
-                Ok::<_, store::Error>((shard.map(|(_, shard)| shard), people, known))
+                Ok::<_, store::Error>(
+                    shards.into_iter().find(|(of, shard)| *of == application && shard.shard == number),
+                )
             })
             .await?;
-        let Some(shard) = shard else {
+        let Some((_, shard)) = shard else {
             let job = job.clone();
             self.store.write(move |tx| tx.complete_job(&job)).await?;
             return Ok(());
         };
-        let (lists, from, to) = (Arc::clone(&self.lists), shard.versions.clone(), target.clone());
-        let news = self
-            .on_cores(move || {
-                let deltas = deltas_of(&lists, &from, &to)?;
-                news_of(&deltas, &people, &KnownHits::of(known), &screener)
-            })
-            .await?;
-        for news in news {
-            let held = job.clone();
-            self.store
-                .write(move |tx| {
-                    if !tx.renew_job(&held, LEASE_SECONDS)? {
-                        return Err(JobError::LeaseLost);
-                    }
-                    Ok(write_news(tx, application, news)?)
+        let versions = (&shard.versions, &target);
+        let meant = self.people.meant(
+            &self.store,
+            &self.pool,
+            &self.lists,
+            &screener,
+            versions,
+            (application, number),
+        );
+        let (meant, seen) = self.holding(job, meant).await?;
+        let meant: Vec<SubjectId> = meant.into_iter().collect();
+        for page in meant.chunks(PAGE) {
+            let page = page.to_vec();
+            let cases = self
+                .store
+                .read(move |tx| {
+                    let cases = page.into_iter().map(|subject| case_of(tx, application, subject));
+                    cases.filter_map(Result::transpose).collect::<Result<Vec<Case>, store::Error>>()
                 })
                 .await?;
+            let screener = Arc::clone(&screener);
+            let news: Vec<News> = self
+                .on_cores(move || Ok(cases.into_iter().map(|case| news_of(case, &screener)).collect()))
+                .await?;
+            for news in news.into_iter().filter(|news| !news.alerts.is_empty()) {
+                let held = job.clone();
+                self.store
+                    .write(move |tx| {
+                        if !tx.renew_job(&held, LEASE_SECONDS)? {
+                            return Err(JobError::LeaseLost);
+                        }
+                        Ok(write_news(tx, application, news)?)
+                    })
+                    .await?;
+            }
         }
-        let (job, seen) = (job.clone(), shard.enrolled);
+        let job = job.clone();
         self.store
             .write(move |tx| {
                 let mut shard = tx.screenings(application).lock_shard(number)?;
-                for late in tx.screenings(application).watched(number, seen)? {
+                for late in tx.screenings(application).watched(number, seen, i64::MAX)? {
                     let once = format!("{} {}", late.subject, late.sequence);
                     let run_at = tx.now();
                     tx.enqueue(&NewJob {
@@ -515,27 +433,11 @@ impl Service {
         let screener = self.screener_in_use()?;
         let found = match subject {
             None => None,
-            Some(subject) => {
-                self.store
-                    .read(move |tx| {
-                        let Some(person) = tx.subjects(application).find(subject)? else { return Ok(None) };
-                        let watched = newest(tx.screenings(application).watched_of(subject)?)?;
-                        let known = memory::of_person(tx, application, &person.key)?;
-                        Ok::<_, store::Error>(
-                            watched
-                                .into_values()
-                                .next()
-                                .map(|(session, asked)| (session, asked, subject, known)),
-                        )
-                    })
-                    .await?
-            }
+            Some(subject) => self.store.read(move |tx| case_of(tx, application, subject)).await?,
         };
         let news = match found {
             None => None,
-            Some((session, asked, subject, known)) => Some(
-                self.on_cores(move || Ok(news_of_one(session, asked, subject, &known, &screener))).await?,
-            ),
+            Some(case) => Some(self.on_cores(move || Ok(news_of(case, &screener))).await?),
         };
         let job = job.clone();
         self.store

@@ -24,10 +24,13 @@ statements! {
     IS_WATCHED = "SELECT sequence FROM aml_watched WHERE application_id = $1 AND session_id = $2";
     WATCHED = "SELECT w.session_id, w.subject_id, w.sequence, w.sealed_profile, k.version, k.wrapped FROM aml_watched AS w \
         JOIN subject_keys AS k ON k.application_id = w.application_id AND k.subject_id = w.subject_id \
-        WHERE w.application_id = $1 AND w.shard = $2 AND w.sequence > $3 ORDER BY w.sequence";
+        WHERE w.application_id = $1 AND w.shard = $2 AND w.sequence > $3 ORDER BY w.sequence LIMIT $4";
+    SEQUENCES = "SELECT sequence FROM aml_watched WHERE application_id = $1 AND shard = $2 AND sequence <= $3";
+    COUNT_SEQUENCES = "SELECT COUNT(*) FROM aml_watched WHERE application_id = $1 AND shard = $2 AND sequence <= $3";
     WATCHED_OF = "SELECT w.session_id, w.subject_id, w.sequence, w.sealed_profile, k.version, k.wrapped FROM aml_watched AS w \
         JOIN subject_keys AS k ON k.application_id = w.application_id AND k.subject_id = w.subject_id \
         WHERE w.application_id = $1 AND w.subject_id = $2 ORDER BY w.sequence";
+    COUNT_ALERTS = "SELECT COUNT(*) FROM aml_alerts WHERE application_id = $1";
     COUNT_WATCHED = "SELECT COUNT(*) FROM aml_watched WHERE application_id = $1";
     ADD_SHARD = "INSERT INTO aml_shards (application_id, shard, enrolled, versions, updated_at) VALUES ($1, $2, 0, '{}', $3) \
         ON CONFLICT (application_id, shard) DO NOTHING";
@@ -40,7 +43,8 @@ statements! {
     HITS_OF = "SELECT entity_index, sealed_known FROM aml_hits WHERE application_id = $1 AND subject_id = $2 ORDER BY entity_index";
     HITS_OF_SHARD = "SELECT h.subject_id, h.entity_index, h.sealed_known, k.version, k.wrapped FROM aml_hits AS h \
         JOIN subject_keys AS k ON k.application_id = h.application_id AND k.subject_id = h.subject_id \
-        WHERE h.application_id = $1 AND h.shard = $2";
+        WHERE h.application_id = $1 AND h.shard = $2 AND h.updated_at >= $3 AND EXISTS \
+        (SELECT 1 FROM aml_watched AS w WHERE w.application_id = h.application_id AND w.subject_id = h.subject_id)";
     ALERT = "INSERT INTO aml_alerts (application_id, alert_index, session_id, subject_id, kind, list, version, sealed_alert, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (application_id, alert_index) DO NOTHING";
     ALERTS_OF = "SELECT alert_index, session_id, kind, list, version, sealed_alert, created_at FROM aml_alerts \
@@ -192,6 +196,14 @@ impl Screenings<'_, '_> {
         self.tx.query_one(COUNT_WATCHED, params![self.application], |row| row.get(0))
     }
 
+    /// How many alerts were written.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub fn count_alerts(&mut self) -> Result<i64> {
+        self.tx.query_one(COUNT_ALERTS, params![self.application], |row| row.get(0))
+    }
+
     fn open_watched(&mut self, raw: Vec<RawWatched>) -> Result<Vec<Watched>> {
         raw.into_iter()
             .map(|(session, subject, sequence, sealed, version, wrapped)| {
@@ -202,13 +214,29 @@ impl Screenings<'_, '_> {
             .collect()
     }
 
-    /// Everyone of a shard who came after `after`, in the order of their coming.
+    /// The first `most` of a shard who came after `after`, in the order of their coming.
     ///
     /// # Errors
     /// As [`Tx::query`].
-    pub fn watched(&mut self, shard: u8, after: i64) -> Result<Vec<Watched>> {
-        let raw = self.tx.query(WATCHED, params![self.application, shard, after], raw_watched)?;
+    pub fn watched(&mut self, shard: u8, after: i64, most: i64) -> Result<Vec<Watched>> {
+        let raw = self.tx.query(WATCHED, params![self.application, shard, after, most], raw_watched)?;
         self.open_watched(raw)
+    }
+
+    /// How many of those who came to a shard up to `last` are still watched.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub fn count_up_to(&mut self, shard: u8, last: i64) -> Result<i64> {
+        self.tx.query_one(COUNT_SEQUENCES, params![self.application, shard, last], |row| row.get(0))
+    }
+
+    /// The numbers of those who came to a shard up to `last` and are still watched.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub fn sequences_up_to(&mut self, shard: u8, last: i64) -> Result<Vec<i64>> {
+        self.tx.query(SEQUENCES, params![self.application, shard, last], |row| row.get(0))
     }
 
     /// The watched sessions of one person, in the order of their coming.
@@ -257,12 +285,16 @@ impl Screenings<'_, '_> {
             .collect()
     }
 
-    /// What is known of everyone in a shard.
+    /// What was written since some time of those in a shard who are watched.
     ///
     /// # Errors
     /// As [`Tx::query`].
-    pub fn known_in_shard(&mut self, shard: u8) -> Result<Vec<(SubjectId, Pii<serde_json::Value>)>> {
-        let found = self.tx.query(HITS_OF_SHARD, params![self.application, shard], |row| {
+    pub fn known_in_shard(
+        &mut self,
+        shard: u8,
+        since: Time,
+    ) -> Result<Vec<(SubjectId, Pii<serde_json::Value>)>> {
+        let found = self.tx.query(HITS_OF_SHARD, params![self.application, shard, since], |row| {
             Ok((
                 row.get::<SubjectId>(0)?,
                 row.get::<[u8; 32]>(1)?,

@@ -606,7 +606,7 @@ async fn an_alert_is_written_once_and_goes_with_its_person(bench: Bench) {
     let shards = store.read(|tx| tx.screening_shards()).await.expect("read");
     assert_eq!((shards.len(), shards[0].1.enrolled), (1, 1));
     store.write(move |tx| tx.subjects(id).erase(subject, "request")).await.expect("erased");
-    let left = store.read(move |tx| tx.screenings(id).watched(number, 0)).await.expect("read");
+    let left = store.read(move |tx| tx.screenings(id).watched(number, 0, 10)).await.expect("read");
     assert!(left.is_empty());
 }
 
@@ -619,8 +619,17 @@ async fn screening_rows(
 ) -> (usize, Vec<serde_json::Value>, usize) {
     store
         .read(move |tx| {
-            let watched = tx.screenings(application).watched(number, 0)?.len();
-            let known = tx.screenings(application).known_in_shard(number)?;
+            let watched = tx.screenings(application).watched(number, 0, 10)?.len();
+            assert_eq!(tx.screenings(application).watched(number, 1, 10)?.len(), 0);
+            assert_eq!(
+                tx.screenings(application).count_up_to(number, 1)?,
+                i64::try_from(watched).expect("few")
+            );
+            assert_eq!(tx.screenings(application).sequences_up_to(number, 1)?.len(), watched);
+            assert_eq!(tx.screenings(application).count_up_to(number, 0)?, 0);
+            let known = tx.screenings(application).known_in_shard(number, Time::from_seconds(0))?;
+            let later = tx.now().plus_seconds(1);
+            assert_eq!(tx.screenings(application).known_in_shard(number, later)?.len(), 0);
             let alerts = match tx.subjects(application).find(subject)? {
                 Some(subject) => tx.screenings(application).alerts_of(&subject.key)?.len(),
                 None => 0,
