@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod ndjson;
 pub mod ofac;
 pub mod profile;
+pub mod reconcile;
 mod retrieve;
 pub mod score;
 mod screen;

@@ -3,7 +3,8 @@
 //! `POST /match/{dataset}` and `GET /search/{dataset}` of yente 5. The dataset is
 //! `default` for all lists or the name of one. Scores are 0..1 as there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -87,8 +88,22 @@ pub struct MatchOptions {
     pub include_dataset: Vec<String>,
     /// None of these lists.
     pub exclude_dataset: Vec<String>,
+    /// None of these schemata.
+    pub exclude_schema: Vec<String>,
     /// Entries never returned.
     pub exclude_entity_ids: Vec<String>,
+    /// Only entries that changed since then, as the caller wrote it.
+    pub changed_since: Option<String>,
+    /// Which entries these are.
+    #[serde(skip)]
+    pub changed: Option<Arc<HashSet<String>>>,
+}
+
+impl MatchOptions {
+    fn keeps(&self, entity: &Entity) -> bool {
+        !self.exclude_schema.iter().any(|schema| schema == entity.schema.name())
+            && self.changed.as_ref().is_none_or(|changed| changed.contains(&entity.key))
+    }
 }
 
 impl Default for MatchOptions {
@@ -101,7 +116,10 @@ impl Default for MatchOptions {
             topics: Vec::new(),
             include_dataset: Vec::new(),
             exclude_dataset: Vec::new(),
+            exclude_schema: Vec::new(),
             exclude_entity_ids: Vec::new(),
+            changed_since: None,
+            changed: None,
         }
     }
 }
@@ -163,52 +181,178 @@ impl Example {
     }
 }
 
-/// Answers `POST /match/{dataset}`; the caller has checked [`MAX_BATCH`].
-#[must_use]
-pub fn answer(screener: &Screener, dataset: &str, request: &MatchRequest, options: &MatchOptions) -> Value {
-    let mut lists = options.include_dataset.clone();
-    if dataset != "default" && lists.is_empty() {
-        lists.push(dataset.to_owned());
+/// Most hits that are looked through for those that a filter leaves.
+const FILTERED: usize = 500;
+
+/// The lists that may answer; empty for all. A name that no list has leaves nothing.
+fn lists_of(screener: &Screener, dataset: &str, include: &[String], exclude: &[String]) -> Vec<String> {
+    let lists: Vec<String> = match (dataset, include) {
+        ("default", include) if include.iter().any(|list| list == "default") => Vec::new(),
+        ("default", include) => include.to_vec(),
+        (dataset, include) if include.is_empty() || include.iter().any(|list| list == dataset) => {
+            vec![dataset.to_owned()]
+        }
+        _ => vec![String::new()],
+    };
+    if exclude.is_empty() {
+        return lists;
     }
-    if !options.exclude_dataset.is_empty() {
-        let all = screener.manifest().lists.iter().map(|l| l.list.clone());
-        lists = all
-            .filter(|l| (lists.is_empty() || lists.contains(l)) && !options.exclude_dataset.contains(l))
-            .collect();
-    }
+    let all = screener.manifest().lists.iter().map(|list| list.list.clone());
+    let left: Vec<String> =
+        all.filter(|list| (lists.is_empty() || lists.contains(list)) && !exclude.contains(list)).collect();
+    // Nothing is left: no list is called so.
+    if left.is_empty() { vec![String::new()] } else { left }
+}
+
+/// The hits of one example.
+pub(crate) fn hits(
+    screener: &Screener,
+    dataset: &str,
+    example: &Example,
+    options: &MatchOptions,
+) -> Vec<Hit> {
+    let limit = options.limit.clamp(1, FILTERED);
+    let filtered = options.changed.is_some() || !options.exclude_schema.is_empty();
     let profile = Profile {
-        limit: options.limit.clamp(1, 500),
+        limit: if filtered { FILTERED } else { limit },
         threshold: (options.cutoff * 100.0).clamp(0.0, 100.0),
         topics: options.topics.clone(),
-        lists,
+        lists: lists_of(screener, dataset, &options.include_dataset, &options.exclude_dataset),
         exclude: options.exclude_entity_ids.clone(),
         ..Profile::default()
     };
+    let mut hits = screener.screen(&example.query(), &profile).hits;
+    hits.retain(|hit| options.keeps(&hit.entity));
+    hits.truncate(limit);
+    hits
+}
+
+/// Answers `POST /match/{dataset}`; the caller has checked [`MAX_BATCH`].
+#[must_use]
+pub fn answer(screener: &Screener, dataset: &str, request: &MatchRequest, options: &MatchOptions) -> Value {
     let mut responses = serde_json::Map::new();
     for (key, example) in request.queries.iter().take(MAX_BATCH) {
-        let screening = screener.screen(&example.query(), &profile);
-        let results: Vec<Value> = screening.hits.iter().map(|h| result(h, options.threshold)).collect();
+        let hits = hits(screener, dataset, example, options);
+        let results: Vec<Value> = hits.iter().map(|hit| result(hit, options.threshold)).collect();
         responses.insert(
             key.clone(),
             json!({"status": 200, "results": results, "total": {"value": results.len(), "relation": "eq"}, "query": example}),
         );
     }
-    json!({"responses": responses, "matcher": {"name": {"description": "aligned tokens weighed by rarity", "coefficient": 1.0}}, "limit": profile.limit})
+    let limit = options.limit.clamp(1, FILTERED);
+    json!({"responses": responses, "matcher": {"name": {"description": "aligned tokens weighed by rarity", "coefficient": 1.0}}, "limit": limit})
+}
+
+/// Most results of a search that can be paged through.
+pub const SEARCH_RESULTS: usize = 100;
+
+/// Query arguments of `GET /search/{dataset}`.
+#[derive(Clone, Debug, Default)]
+pub struct SearchOptions {
+    /// The schema asked for.
+    pub schema: Option<String>,
+    /// Most results.
+    pub limit: usize,
+    /// Results to pass over.
+    pub offset: usize,
+    /// Only entries of one of these countries.
+    pub countries: Vec<String>,
+    /// What matches have in common: topics, lists, schemata, changes.
+    pub filters: MatchOptions,
+    /// Only entries whose property has this value: all must hold.
+    pub properties: Vec<(String, String)>,
+    /// Order by a property; `true` for the largest first. By likeness without it.
+    pub sort: Vec<(String, bool)>,
+    /// Which facets are counted.
+    pub facets: Vec<String>,
+}
+
+/// What is counted without a wish.
+pub const FACETS: [&str; 3] = ["countries", "topics", "datasets"];
+
+/// The values of a property, or of a field, of an entry as it is shown.
+fn values_of<'a>(shown: &'a Value, name: &str) -> Vec<&'a str> {
+    let texts = |value: &'a Value| -> Vec<&'a str> {
+        match value {
+            Value::String(text) => vec![text],
+            Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    };
+    let name = name.rsplit(['.', ':']).next().unwrap_or(name);
+    match name {
+        "countries" => ["nationality", "birthCountry", "country"]
+            .iter()
+            .flat_map(|name| texts(&shown["properties"][*name]))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+        "topics" => texts(&shown["properties"]["topics"]),
+        "id" | "caption" | "schema" | "datasets" | "first_seen" => texts(&shown[name]),
+        _ => texts(&shown["properties"][name]),
+    }
 }
 
 /// Answers `GET /search/{dataset}`: entries by text.
 #[must_use]
-pub fn search(screener: &Screener, dataset: &str, q: &str, schema: Option<&str>, limit: usize) -> Value {
+pub fn search(screener: &Screener, dataset: &str, q: &str, options: &SearchOptions) -> Value {
     let query = Query {
         names: vec![q.to_owned()],
-        schema: schema.map_or(Schema::Thing, Schema::parse),
+        schema: options.schema.as_deref().map_or(Schema::Thing, Schema::parse),
         ..Query::default()
     };
-    let lists = if dataset == "default" { Vec::new() } else { vec![dataset.to_owned()] };
-    let profile = Profile { limit: limit.clamp(1, 100), threshold: 1.0, lists, ..Profile::default() };
-    let hits = screener.screen(&query, &profile).hits;
-    let results: Vec<Value> = hits.iter().map(|h| entity(&h.entity)).collect();
-    json!({"results": results, "facets": {}, "total": {"value": results.len(), "relation": "eq"}, "limit": profile.limit, "offset": 0})
+    let filters = &options.filters;
+    let profile = Profile {
+        limit: FILTERED,
+        threshold: 1.0,
+        lists: lists_of(screener, dataset, &filters.include_dataset, &filters.exclude_dataset),
+        topics: filters.topics.clone(),
+        ..Profile::default()
+    };
+    let mut found: Vec<Value> = screener
+        .screen(&query, &profile)
+        .hits
+        .iter()
+        .filter(|hit| filters.keeps(&hit.entity))
+        .map(|hit| entity(&hit.entity))
+        .filter(|shown| {
+            let has = |name: &str, value: &str| values_of(shown, name).contains(&value);
+            (options.countries.is_empty() || options.countries.iter().any(|c| has("countries", c)))
+                && options.properties.iter().all(|(name, value)| has(name, value))
+        })
+        .take(SEARCH_RESULTS)
+        .collect();
+    for (name, largest_first) in options.sort.iter().rev() {
+        found.sort_by(|a, b| {
+            let (a, b) = (values_of(a, name).into_iter().min(), values_of(b, name).into_iter().min());
+            // What has no value comes last, whatever the order.
+            let order = a.is_none().cmp(&b.is_none());
+            order.then(if *largest_first { b.cmp(&a) } else { a.cmp(&b) })
+        });
+    }
+    let facets: serde_json::Map<String, Value> =
+        options.facets.iter().map(|name| (name.clone(), facet(name, &found))).collect();
+    let total = found.len();
+    let results: Vec<Value> = found.into_iter().skip(options.offset).take(options.limit).collect();
+    json!({
+        "results": results, "facets": facets, "total": {"value": total, "relation": "eq"},
+        "limit": options.limit, "offset": options.offset,
+    })
+}
+
+/// How often each value stands in what was found.
+fn facet(name: &str, found: &[Value]) -> Value {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for value in found.iter().flat_map(|shown| values_of(shown, name)) {
+        *counts.entry(value).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|&(value, count)| (std::cmp::Reverse(count), value));
+    let values: Vec<Value> = counts
+        .into_iter()
+        .map(|(value, count)| json!({"name": value, "label": value, "count": count}))
+        .collect();
+    json!({"label": name, "values": values})
 }
 
 /// The entry of an id, or nothing.

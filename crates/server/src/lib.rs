@@ -77,6 +77,8 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::aml::yente::match_entities))
         .routes(routes!(api::aml::yente::search))
         .routes(routes!(api::aml::yente::find))
+        .routes(routes!(api::aml::reconcile::manifest, api::aml::reconcile::queries))
+        .routes(routes!(api::aml::reconcile::suggest))
         .routes(routes!(api::aml::yente::catalog))
         .routes(routes!(api::aml::yente::algorithms))
         .routes(routes!(api::aml::yente::healthz))

@@ -418,6 +418,67 @@ fn clients_of_yente_find_what_they_know() {
     assert_eq!(get("/search/default?q=Zapoletes&offset=1").json()["results"], json!([]));
     assert_eq!(get("/search/default?q=Zapoletes&offset=-1").status, 422);
     assert_eq!(get("/search/default?q=Zapoletes").json()["list_versions"][0]["list"], "csv");
+    // What must hold besides the name: each as yente's clients ask for it.
+    let ids = |path: &str| -> Vec<String> {
+        let results = get(path).json()["results"].as_array().cloned().unwrap_or_default();
+        results.iter().filter_map(|shown| shown["id"].as_str().map(str::to_owned)).collect()
+    };
+    for holds in
+        ["topics=sanction", "datasets=csv", "filter=topics:sanction", "sort=birthDate:desc", "fuzzy=true"]
+    {
+        assert_eq!(ids(&format!("/search/default?q=Zapoletes&{holds}")), ["csv:1"], "{holds}");
+    }
+    for fails in [
+        "topics=crime",
+        "exclude_dataset=csv",
+        "exclude_schema=Person",
+        "filter=gender:female",
+        "countries=fr",
+    ] {
+        assert!(ids(&format!("/search/default?q=Zapoletes&{fails}")).is_empty(), "{fails}");
+    }
+    let facets = get("/search/default?q=Zapoletes").json()["facets"]["topics"]["values"].clone();
+    assert_eq!(facets, json!([{ "name": "sanction", "label": "sanction", "count": 1 }]));
+    assert_eq!(get("/search/default?q=x&sort=birthDate:up").status, 422);
+    assert_eq!(ids("/search/default?q=Zapoletes&changed_since=2020-01-01"), ["csv:1"], "it came after that");
+    assert!(ids("/search/default?q=Zapoletes&changed_since=2999-01-01").is_empty());
+    assert_eq!(get("/search/default?q=x&changed_since=lately").status, 422);
+    let unchanged = ask("/match/default?changed_since=2999-01-01T00:00:00Z", &query).json();
+    assert_eq!(unchanged["responses"]["q1"]["results"], json!([]));
+    assert_eq!(
+        ask("/match/default?exclude_schema=Person", &query).json()["responses"]["q1"]["results"],
+        json!([])
+    );
+    // OpenRefine: the manifest, a batch of names, suggestions.
+    let manifest = get("/reconcile/default").json();
+    assert_eq!(manifest["versions"], json!(["0.2"]));
+    assert!(manifest["suggest"]["entity"]["service_url"].as_str().unwrap().ends_with("/reconcile/default"));
+    assert_eq!(get("/reconcile/peps").status, 404);
+    let refine = |path: &str, body: &str| {
+        let request = agent()
+            .post(server.url(path))
+            .header("authorization", format!("ApiKey {}", key.text))
+            .header("content-type", "application/x-www-form-urlencoded");
+        send(request.send(body))
+    };
+    // {"q0":{"query":"Raphael Zapoletes","type":"Person","properties":[{"pid":"Person:birthDate","v":"1955-11-30"}]}}
+    let batch = "queries=%7B%22q0%22%3A%7B%22query%22%3A%22Raphael+Zapoletes%22%2C%22type%22%3A%22Person%22%2C%22properties%22\
+        %3A%5B%7B%22pid%22%3A%22Person%3AbirthDate%22%2C%22v%22%3A%221955-11-30%22%7D%5D%7D%7D";
+    let found = refine("/reconcile/default", batch).json()["q0"]["result"][0].clone();
+    assert_eq!(
+        (&found["id"], &found["match"], &found["type"][0]["id"]),
+        (&json!("csv:1"), &json!(true), &json!("Person"))
+    );
+    assert_eq!(refine("/reconcile/default", "queries=nonsense").status, 400);
+    assert_eq!(refine("/reconcile/default", "").status, 400);
+    assert_eq!(ask("/reconcile/default", &query).status, 415);
+    assert_eq!(get("/reconcile/default/suggest/entity?prefix=Zapoletes").json()["result"][0]["id"], "csv:1");
+    assert_eq!(get("/reconcile/default/suggest/type?prefix=peo").json()["result"][0]["id"], "Person");
+    assert_eq!(
+        get("/reconcile/default/suggest/property?prefix=birth").json()["result"][0]["id"],
+        "Person:birthDate"
+    );
+    assert_eq!(get("/reconcile/default/suggest/else?prefix=a").status, 404);
     let found = get("/entities/csv:1").json();
     assert_eq!(
         (&found["caption"], &found["list_versions"][0]["list"]),

@@ -72,6 +72,7 @@ fn t30_nobody_gets_through_without_the_right_key_and_other_tenants_ids_do_not_ex
                 .replace("{list_uuid}", list)
                 .replace("{entry_uuid}", UNKNOWN)
                 .replace("{dataset}", "default")
+                .replace("{what}", "entity")
                 .replace("{list_id}", "ofac")
                 .replace("{entity_id}", "ofac:1");
             assert!(!address.contains('{'), "{name}: this test does not know a parameter of it");

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod lists;
+pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod yente;
 

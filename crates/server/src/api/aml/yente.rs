@@ -1,7 +1,7 @@
 //! yente's matching API, so that its clients work when their base address changes.
 //!
 //! `POST /match/{dataset}`, `GET /search/{dataset}`, `/entities/{entity_id}`, `/catalog`, `/algorithms`, `/healthz`,
-//! `/readyz`. A dataset is `default` (all lists) or the id of one list. The key comes as `Authorization: ApiKey …` or
+//! `/readyz`; [`super::reconcile`] has what OpenRefine asks. A dataset is `default` (all lists) or the id of one list. The key comes as `Authorization: ApiKey …` or
 //! as everywhere.
 
 use aml::{Screener, yente};
@@ -27,23 +27,23 @@ use crate::{
 const SEARCH_CHARACTERS: usize = 500;
 /// Longest id of an entry that is looked for.
 const ID_CHARACTERS: usize = 500;
-/// Most results of a search that can be paged through.
-const SEARCH_RESULTS: usize = 100;
+/// Most values of an argument that may come several times.
+const MOST_VALUES: usize = 50;
 
-fn unprocessable(text: &str) -> Failure {
+pub(super) fn unprocessable(text: &str) -> Failure {
     Failure::detail(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text)
 }
 
-fn knows(screener: &Screener, dataset: &str) -> bool {
+pub(super) fn knows(screener: &Screener, dataset: &str) -> bool {
     dataset == "default" || screener.manifest().lists.iter().any(|list| list.list == dataset)
 }
 
-fn no_dataset(dataset: &str) -> Failure {
+pub(super) fn no_dataset(dataset: &str) -> Failure {
     let text = format!("No such dataset: {}", printable(dataset));
     Failure::detail(StatusCode::NOT_FOUND, "no_such_dataset", &text)
 }
 
-fn whole(name: &str, text: &str, least: usize, most: usize) -> Result<usize, Failure> {
+pub(super) fn whole(name: &str, text: &str, least: usize, most: usize) -> Result<usize, Failure> {
     let wrong = || unprocessable(&format!("{name}: a whole number from {least} to {most} is required"));
     text.parse().ok().filter(|value| (least..=most).contains(value)).ok_or_else(wrong)
 }
@@ -53,14 +53,57 @@ fn share(name: &str, text: &str) -> Result<f32, Failure> {
     text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(wrong)
 }
 
+/// The time that an argument names, in seconds since 1970: a date, or a date with a time, in UTC where it says nothing
+/// else.
+pub(super) fn moment(name: &str, text: &str) -> Result<u64, Failure> {
+    let wrong =
+        || unprocessable(&format!("{name}: a date is required, as 2026-01-31 or 2026-01-31T12:00:00Z"));
+    let utc =
+        |time: jiff::civil::DateTime| time.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
+    let timestamp = text
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| text.parse::<jiff::civil::DateTime>().and_then(utc))
+        .or_else(|_| text.parse::<jiff::civil::Date>().and_then(|date| utc(date.at(0, 0, 0, 0))));
+    Ok(u64::try_from(timestamp.map_err(|_| wrong())?.as_second()).unwrap_or(0))
+}
+
+/// How many queries a batch had, where yente's clients look for it.
+pub(super) fn count_batch(response: &mut Response, queries: usize) {
+    response.headers_mut().insert("x-batch-size", queries.into());
+}
+
 /// Adds, beside what yente's clients read, what the result was made with.
 fn cite(answer: &mut Value, screener: &Screener) {
     answer["list_versions"] = json!(screener.manifest().lists);
     answer["engine_version"] = json!(aml::ENGINE_VERSION);
 }
 
-/// Reads the arguments of a match.
-fn options(query: Vec<(String, String)>) -> Result<yente::MatchOptions, Failure> {
+/// Takes one more value of an argument that may come several times.
+fn take(name: &str, values: &mut Vec<String>, value: String) -> Result<(), Failure> {
+    if values.len() >= MOST_VALUES {
+        return Err(unprocessable(&format!("{name}: at most {MOST_VALUES} are taken")));
+    }
+    values.push(value);
+    Ok(())
+}
+
+/// Reads an argument that says which entries may match; `false` when it says something else.
+fn filter(options: &mut yente::MatchOptions, name: &str, value: &str) -> Result<bool, Failure> {
+    let value = || value.to_owned();
+    match name {
+        "topics" => take(name, &mut options.topics, value())?,
+        "include_dataset" | "datasets" => take(name, &mut options.include_dataset, value())?,
+        "exclude_dataset" => take(name, &mut options.exclude_dataset, value())?,
+        "exclude_schema" => take(name, &mut options.exclude_schema, value())?,
+        "exclude_entity_ids" => take(name, &mut options.exclude_entity_ids, value())?,
+        "changed_since" => options.changed_since = Some(value()).filter(|text| !text.is_empty()),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Reads the arguments of a match, and since when entries have to have changed.
+pub(super) fn options(query: Vec<(String, String)>) -> Result<(yente::MatchOptions, Option<u64>), Failure> {
     let mut options = yente::MatchOptions::default();
     for (name, value) in query {
         match name.as_str() {
@@ -72,17 +115,11 @@ fn options(query: Vec<(String, String)>) -> Result<yente::MatchOptions, Failure>
                 let text = format!("Unknown algorithm: {}", printable(&value));
                 return Err(Failure::detail(StatusCode::BAD_REQUEST, "unknown_algorithm", &text));
             }
-            "topics" => options.topics.push(value),
-            "include_dataset" => options.include_dataset.push(value),
-            "exclude_dataset" => options.exclude_dataset.push(value),
-            "exclude_entity_ids" => options.exclude_entity_ids.push(value),
-            _ => {}
+            name => drop(filter(&mut options, name, &value)?),
         }
     }
-    if options.exclude_entity_ids.len() > 50 {
-        return Err(unprocessable("exclude_entity_ids: at most 50 are taken"));
-    }
-    Ok(options)
+    let since = options.changed_since.as_deref().map(|text| moment("changed_since", text)).transpose()?;
+    Ok((options, since))
 }
 
 /// Matches entities by example.
@@ -93,6 +130,12 @@ fn options(query: Vec<(String, String)>) -> Result<yente::MatchOptions, Failure>
         ("threshold" = Option<f64>, Query, description = "Score from which a result is a match; 0.7 without it."),
         ("cutoff" = Option<f64>, Query, description = "Least score that is returned; 0.5 without it."),
         ("algorithm" = Option<String>, Query, description = "`best`, `default` or `bonafide`: there is one matcher."),
+        ("topics" = Option<String>, Query, description = "Only entries with this topic; may come several times."),
+        ("include_dataset" = Option<String>, Query, description = "Only this list; may come several times."),
+        ("exclude_dataset" = Option<String>, Query, description = "Not this list; may come several times."),
+        ("exclude_schema" = Option<String>, Query, description = "Not this schema; may come several times."),
+        ("exclude_entity_ids" = Option<String>, Query, description = "Not this entry; may come several times, up to 50."),
+        ("changed_since" = Option<String>, Query, description = "Only entries that are not as they were then: a date or a time."),
     ),
     responses(
     (status = 200, body = Object),
@@ -111,7 +154,7 @@ pub(crate) async fn match_entities(
     Query(query): Query<Vec<(String, String)>>,
     JsonObject(body): JsonObject,
 ) -> Result<Response, Failure> {
-    let options = options(query)?;
+    let (options, since) = options(query)?;
     let request: yente::MatchRequest = serde_json::from_value(Value::Object(body))
         .map_err(|error| unprocessable(&format!("body: {error}")))?;
     if request.queries.is_empty() {
@@ -125,10 +168,11 @@ pub(crate) async fn match_entities(
         let text = format!("Too many queries in one batch (limit: {})", yente::MAX_BATCH);
         return Err(Failure::detail(StatusCode::BAD_REQUEST, "too_many_queries", &text));
     }
-    let asked = dataset.clone();
+    let (asked, queries) = (dataset.clone(), request.queries.len());
     let answered = app
         .service
-        .ask_lists(move |screener| {
+        .ask_lists_changed(since, move |screener, changed| {
+            let options = yente::MatchOptions { changed, ..options };
             knows(screener, &asked).then(|| {
                 let mut answer = yente::answer(screener, &asked, &request, &options);
                 cite(&mut answer, screener);
@@ -141,8 +185,59 @@ pub(crate) async fn match_entities(
     match answered {
         None => Err(super::no_lists()),
         Some(None) => Err(no_dataset(&dataset)),
-        Some(Some(answer)) => Ok(caller.answer(Json(answer))),
+        Some(Some(answer)) => {
+            let mut response = caller.answer(Json(answer));
+            count_batch(&mut response, queries);
+            Ok(response)
+        }
     }
+}
+
+/// Reads the arguments of a search.
+fn search_options(
+    query: Vec<(String, String)>,
+) -> Result<(String, yente::SearchOptions, Option<u64>), Failure> {
+    let mut options = yente::SearchOptions { limit: 10, ..yente::SearchOptions::default() };
+    let mut q = String::new();
+    for (name, value) in query {
+        match name.as_str() {
+            "q" if value.chars().count() > SEARCH_CHARACTERS => {
+                return Err(unprocessable(&format!("q: at most {SEARCH_CHARACTERS} characters are taken")));
+            }
+            "q" => q = value,
+            "schema" if !value.is_empty() => options.schema = Some(value),
+            "limit" => options.limit = whole("limit", &value, 0, 500)?.min(yente::SEARCH_RESULTS),
+            "offset" => options.offset = whole("offset", &value, 0, 9_999)?,
+            "countries" => take("countries", &mut options.countries, value.to_lowercase())?,
+            "facets" => take("facets", &mut options.facets, value)?,
+            "filter" => {
+                let Some((property, wanted)) =
+                    value.split_once(':').filter(|_| options.properties.len() < MOST_VALUES)
+                else {
+                    return Err(unprocessable(&format!(
+                        "filter: a property and its value are required, as gender:female; at most {MOST_VALUES} times"
+                    )));
+                };
+                options.properties.push((property.to_owned(), wanted.to_owned()));
+            }
+            "sort" => {
+                let (property, order) = value.split_once(':').unwrap_or((value.as_str(), "asc"));
+                if !matches!(order, "asc" | "desc") || options.sort.len() >= MOST_VALUES {
+                    return Err(unprocessable(
+                        "sort: a property and its order are required, as birthDate:desc",
+                    ));
+                }
+                options.sort.push((property.to_owned(), order == "desc"));
+            }
+            name => drop(filter(&mut options.filters, name, &value)?),
+        }
+    }
+    if options.facets.is_empty() {
+        options.facets = yente::FACETS.map(str::to_owned).to_vec();
+    }
+    let since =
+        options.filters.changed_since.as_deref().map(|text| moment("changed_since", text)).transpose()?;
+    Ok((q, options, since))
 }
 
 /// Searches entries by name.
@@ -153,6 +248,16 @@ pub(crate) async fn match_entities(
         ("schema" = Option<String>, Query, description = "Schema of FollowTheMoney; `Thing` without it."),
         ("limit" = Option<u32>, Query, description = "Most results, up to 100; 10 without it."),
         ("offset" = Option<u32>, Query, description = "How many to pass over; the first 100 can be paged through."),
+        ("countries" = Option<String>, Query, description = "Only entries of this country (ISO 3166-1 alpha-2); may come several times."),
+        ("topics" = Option<String>, Query, description = "Only entries with this topic; may come several times."),
+        ("include_dataset" = Option<String>, Query, description = "Only this list; may come several times. `datasets` means the same."),
+        ("exclude_dataset" = Option<String>, Query, description = "Not this list; may come several times."),
+        ("exclude_schema" = Option<String>, Query, description = "Not this schema; may come several times."),
+        ("changed_since" = Option<String>, Query, description = "Only entries that are not as they were then: a date or a time."),
+        ("filter" = Option<String>, Query, description = "A property and its value, as `gender:female`; may come several times, all must hold."),
+        ("sort" = Option<String>, Query, description = "A property and its order, as `birthDate:desc`; by likeness without it."),
+        ("facets" = Option<String>, Query, description = "What is counted: `countries`, `topics`, `datasets` without it."),
+        ("fuzzy" = Option<bool>, Query, description = "Spellings are always compared: no effect."),
     ),
     responses(
     (status = 200, body = Object),
@@ -168,30 +273,15 @@ pub(crate) async fn search(
     Path(dataset): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
-    let (mut q, mut schema, mut limit, mut offset) = (String::new(), None, 10, 0);
-    for (name, value) in query {
-        match name.as_str() {
-            "q" if value.chars().count() > SEARCH_CHARACTERS => {
-                return Err(unprocessable(&format!("q: at most {SEARCH_CHARACTERS} characters are taken")));
-            }
-            "q" => q = value,
-            "schema" if !value.is_empty() => schema = Some(value),
-            "limit" => limit = whole("limit", &value, 0, 500)?.min(SEARCH_RESULTS),
-            "offset" => offset = whole("offset", &value, 0, 9_999)?,
-            _ => {}
-        }
-    }
+    let (q, options, since) = search_options(query)?;
     let asked = dataset.clone();
     let answered = app
         .service
-        .ask_lists(move |screener| {
+        .ask_lists_changed(since, move |screener, changed| {
+            let mut options = options;
+            options.filters.changed = changed;
             knows(screener, &asked).then(|| {
-                let most = (offset + limit).clamp(1, SEARCH_RESULTS);
-                let mut answer = yente::search(screener, &asked, &q, schema.as_deref(), most);
-                let results = answer["results"].as_array().cloned().unwrap_or_default();
-                answer["results"] = results.into_iter().skip(offset).take(limit).collect();
-                answer["limit"] = json!(limit);
-                answer["offset"] = json!(offset);
+                let mut answer = yente::search(screener, &asked, &q, &options);
                 cite(&mut answer, screener);
                 answer
             })
@@ -325,7 +415,14 @@ mod tests {
         };
         let read =
             given(&[("topics", "sanction"), ("topics", "crime"), ("limit", "7"), ("fuzzy", "x")]).unwrap();
-        assert_eq!((read.topics.len(), read.limit), (2, 7));
+        let (read, since) = read;
+        assert_eq!((read.topics.len(), read.limit, since), (2, 7, None));
+        let (_, since) = given(&[("changed_since", "1970-01-02")]).unwrap();
+        assert_eq!(since, Some(86_400));
+        let (_, since) = given(&[("changed_since", "1970-01-01T01:00:00+01:00")]).unwrap();
+        assert_eq!(since, Some(0));
+        assert!(given(&[("changed_since", "yesterday")]).is_err());
+        assert!(given(&vec![("topics", "sanction"); 51]).is_err());
         assert!(given(&[("limit", "501")]).is_err());
         assert!(given(&[("threshold", "NaN")]).is_err());
         assert!(given(&[("algorithm", "best")]).is_ok());
