@@ -35,6 +35,8 @@ pub struct View {
     pub step: Step,
     /// Who asks.
     pub application: String,
+    /// The language that whoever started the session chose for its pages.
+    pub language: Option<String>,
     /// Whether a document is asked for.
     pub wants_document: bool,
     /// Whether a selfie is asked for.
@@ -173,6 +175,7 @@ impl Service {
                     face_search: settings.face_search,
                     can_withdraw: state.progress.consented && status != SessionStatus::Abandoned,
                     application: owner.name,
+                    language: session.language.clone(),
                     wants_document: definition.has(Feature::Ocr),
                     wants_selfie: [Feature::Liveness, Feature::FaceMatch, Feature::AgeEstimation]
                         .into_iter()

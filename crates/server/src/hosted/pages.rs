@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use minijinja::{Environment, context};
@@ -24,10 +24,44 @@ static ASSETS: LazyLock<(String, String)> = LazyLock::new(|| {
     (name(CSS, "css"), name(JS, "js"))
 });
 
-/// Texts of the hosted pages, by language. English stands in for what is missing.
-static TEXTS: LazyLock<Value> = LazyLock::new(|| {
-    toml::from_str(include_str!("../../texts/en.toml")).expect("the texts are tested to parse")
+/// Texts of the hosted pages, by language: English first, which stands in for languages that are missing.
+const LANGUAGES: [(&str, &str); 4] = [
+    ("en", include_str!("../../texts/en.toml")),
+    ("de", include_str!("../../texts/de.toml")),
+    ("es", include_str!("../../texts/es.toml")),
+    ("fr", include_str!("../../texts/fr.toml")),
+];
+
+static TEXTS: LazyLock<[(&str, Value); 4]> = LazyLock::new(|| {
+    LANGUAGES.map(|(code, text)| (code, toml::from_str(text).expect("the texts are tested to parse")))
 });
+
+/// A language that the pages speak, as its ISO 639-1 code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Language(usize);
+
+impl Language {
+    /// The one chosen for the session where the pages speak it, else the first of the browser's (`Accept-Language`,
+    /// RFC 9110 §12.5.4, in its order), else English.
+    pub(crate) fn of(chosen: Option<&str>, headers: &HeaderMap) -> Self {
+        let known = |wanted: &str| {
+            // "de-AT" is read as "de".
+            let code = wanted.split(['-', ';']).next().unwrap_or_default().trim().to_ascii_lowercase();
+            LANGUAGES.iter().position(|(known, _)| *known == code).map(Self)
+        };
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let mut wanted = chosen.into_iter().chain(accepted.into_iter().flat_map(|list| list.split(',')));
+        wanted.find_map(known).unwrap_or(Self(0))
+    }
+
+    pub(crate) fn code(self) -> &'static str {
+        TEXTS[self.0].0
+    }
+
+    fn texts(self) -> &'static Value {
+        &TEXTS[self.0].1
+    }
+}
 
 /// The compiled page.
 pub(crate) struct Pages {
@@ -57,9 +91,10 @@ impl Pages {
         view: &View,
         base: &str,
         notice: &Notice,
+        language: Language,
         frame_ancestors: &str,
     ) -> Response {
-        let texts = &*TEXTS;
+        let texts = language.texts();
         let (step, capture, heading) = match view.step {
             Step::Consent => ("consent", "", texts["consent"]["heading"].clone()),
             Step::Capture(capture) => {
@@ -75,7 +110,7 @@ impl Pages {
         let number = steps.iter().position(|known| *known == view.step).map(|index| index + 1);
         let html = self.environment.get_template("page").and_then(|page| {
             page.render(context! {
-                language => "en",
+                language => language.code(),
                 text => texts,
                 texts_json => minijinja::Value::from_safe_string(script_json(&texts["capture"])),
                 challenge_json => minijinja::Value::from_safe_string(script_json(&challenge_texts(texts))),
@@ -103,18 +138,24 @@ impl Pages {
     }
 
     /// The page of a reusable link: its button starts a session.
-    pub(crate) fn start(&self, application: &str, link: &str, frame_ancestors: &str) -> Response {
-        self.plain(StatusCode::OK, "start", application, &format!("/u/{link}"), frame_ancestors)
+    pub(crate) fn start(
+        &self,
+        application: &str,
+        link: &str,
+        language: Language,
+        frame_ancestors: &str,
+    ) -> Response {
+        self.plain(StatusCode::OK, "start", application, &format!("/u/{link}"), language, frame_ancestors)
     }
 
     /// The page for a link that leads nowhere.
-    pub(crate) fn lost(&self, frame_ancestors: &str) -> Response {
-        self.plain(StatusCode::NOT_FOUND, "lost", "", "", frame_ancestors)
+    pub(crate) fn lost(&self, language: Language, frame_ancestors: &str) -> Response {
+        self.plain(StatusCode::NOT_FOUND, "lost", "", "", language, frame_ancestors)
     }
 
     /// The page at `/`, for whoever wonders what is running here.
-    pub(crate) fn home(&self, frame_ancestors: &str) -> Response {
-        self.plain(StatusCode::OK, "home", "", "", frame_ancestors)
+    pub(crate) fn home(&self, language: Language, frame_ancestors: &str) -> Response {
+        self.plain(StatusCode::OK, "home", "", "", language, frame_ancestors)
     }
 
     /// A page that belongs to no session.
@@ -124,12 +165,13 @@ impl Pages {
         step: &str,
         application: &str,
         base: &str,
+        language: Language,
         frame_ancestors: &str,
     ) -> Response {
-        let texts = &*TEXTS;
+        let texts = language.texts();
         let html = self.environment.get_template("page").and_then(|page| {
             page.render(context! {
-                language => "en",
+                language => language.code(),
                 text => texts,
                 step,
                 heading => texts[step]["heading"],
@@ -143,18 +185,19 @@ impl Pages {
 }
 
 /// The sentence for a form that was sent without agreeing.
-pub(crate) fn must_agree() -> String {
-    TEXTS["consent"]["must_agree"].as_str().unwrap_or_default().to_owned()
+pub(crate) fn must_agree(language: Language) -> String {
+    language.texts()["consent"]["must_agree"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The consent text as it is shown, for its record.
-pub(crate) fn consent_text(view: &View) -> String {
+pub(crate) fn consent_text(view: &View, language: Language) -> String {
+    let texts = language.texts();
     let search = view.face_search.is_some().then_some("search");
     ["why", "retention"]
         .into_iter()
         .chain(search)
         .chain(["agree"])
-        .filter_map(|part| TEXTS["consent"][part].as_str())
+        .filter_map(|part| texts["consent"][part].as_str())
         .collect::<Vec<_>>()
         .join("\n")
         .replace("{application}", &view.application)
@@ -237,4 +280,55 @@ pub(crate) async fn asset(axum::extract::Path(name): axum::extract::Path<String>
     };
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], text)
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The path of every text, with the places that are filled in.
+    fn texts_of(value: &Value, path: &str, out: &mut Vec<(String, Vec<String>)>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(k, v)| texts_of(v, &format!("{path}.{k}"), out)),
+            text => {
+                let text = text.as_str().expect("a text");
+                assert!(!text.trim().is_empty(), "{path}");
+                let mut places: Vec<String> = text
+                    .split('{')
+                    .skip(1)
+                    .filter_map(|p| p.split_once('}'))
+                    .map(|(p, _)| p.to_owned())
+                    .collect();
+                places.sort();
+                places.dedup();
+                out.push((path.to_owned(), places));
+            }
+        }
+    }
+
+    #[test]
+    fn every_language_says_everything_with_the_same_places() {
+        let all = TEXTS.each_ref().map(|(code, texts)| {
+            let mut out = Vec::new();
+            texts_of(texts, "", &mut out);
+            (*code, out)
+        });
+        for (code, texts) in &all[1..] {
+            assert_eq!(*texts, all[0].1, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_chosen_language_goes_before_the_browsers_and_unknown_ones_are_english() {
+        let accept = |value: &'static str| {
+            HeaderMap::from_iter([(header::ACCEPT_LANGUAGE, HeaderValue::from_static(value))])
+        };
+        let of = |chosen, headers| Language::of(chosen, &headers).code();
+        assert_eq!(of(None, HeaderMap::new()), "en");
+        assert_eq!(of(Some("de"), accept("fr, en;q=0.5")), "de");
+        assert_eq!(of(None, accept("fr-CA;q=0.9, en;q=0.5")), "fr");
+        assert_eq!(of(Some("ja"), accept("es-419,es;q=0.9")), "es");
+        assert_eq!(of(Some("ja"), accept("ja, *;q=0.1")), "en");
+        assert_eq!(of(None, accept(",;=, -")), "en");
+    }
 }

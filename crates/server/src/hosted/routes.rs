@@ -17,7 +17,7 @@ use serde_json::json;
 use service::hosted::{CaptureError, Refused, View};
 use workflow::Capture;
 
-use super::pages::{self, Notice};
+use super::pages::{self, Language, Notice};
 use crate::{
     app::{App, ClientAddress},
     http::{
@@ -37,6 +37,7 @@ pub(crate) struct Visitor {
     pub(super) token: String,
     base: String,
     wants_json: bool,
+    language: Language,
 }
 
 /// Or the answer for the link that leads nowhere.
@@ -62,10 +63,11 @@ impl FromRequestParts<App> for Visitor {
         };
         match (view, token) {
             (Some(view), Some(token)) => {
-                Ok(Self { view, token, base: format!("/session/{path}"), wants_json })
+                let language = Language::of(view.language.as_deref(), &parts.headers);
+                Ok(Self { view, token, base: format!("/session/{path}"), wants_json, language })
             }
             _ if wants_json => Err(Failure::not_found().into_response()),
-            _ => Err(app.pages.lost(&app.settings.frame_ancestors)),
+            _ => Err(app.pages.lost(Language::of(None, &parts.headers), &app.settings.frame_ancestors)),
         }
     }
 }
@@ -101,8 +103,8 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 }
 
 /// `GET /` — says what is running here.
-pub(crate) async fn home(State(app): State<App>) -> Response {
-    app.pages.home(&app.settings.frame_ancestors)
+pub(crate) async fn home(State(app): State<App>, headers: HeaderMap) -> Response {
+    app.pages.home(Language::of(None, &headers), &app.settings.frame_ancestors)
 }
 
 /// `GET /session/{token}` — the page of the present step.
@@ -126,7 +128,8 @@ pub(crate) async fn page(
         )
             .into_response();
     }
-    app.pages.session(&visitor.view, &visitor.base, &Notice::default(), &app.settings.frame_ancestors)
+    let ancestors = &app.settings.frame_ancestors;
+    app.pages.session(&visitor.view, &visitor.base, &Notice::default(), visitor.language, ancestors)
 }
 
 fn state_json(view: &View) -> serde_json::Value {
@@ -173,8 +176,8 @@ pub(super) fn refused(
         return (status, Json(json!({ "message": message, "code": code }))).into_response();
     }
     let notice = Notice { error: Some(message.to_owned()) };
-    let mut response =
-        app.pages.session(&visitor.view, &visitor.base, &notice, &app.settings.frame_ancestors);
+    let ancestors = &app.settings.frame_ancestors;
+    let mut response = app.pages.session(&visitor.view, &visitor.base, &notice, visitor.language, ancestors);
     *response.status_mut() = status;
     response
 }
@@ -210,10 +213,12 @@ pub(crate) async fn consent(State(app): State<App>, visitor: Visitor, body: Stri
     let agreed = body.split('&').any(|pair| pair == "agree=true" || pair == "agree=on")
         || serde_json::from_str::<serde_json::Value>(&body).is_ok_and(|value| value["agree"] == json!(true));
     if !agreed {
-        return refused(&app, &visitor, StatusCode::BAD_REQUEST, "consent_required", &pages::must_agree());
+        let message = pages::must_agree(visitor.language);
+        return refused(&app, &visitor, StatusCode::BAD_REQUEST, "consent_required", &message);
     }
-    let text = pages::consent_text(&visitor.view);
-    match app.service.consent(&visitor.token, "en", &text).await {
+    // The words that were shown, in the language in which they were.
+    let text = pages::consent_text(&visitor.view, visitor.language);
+    match app.service.consent(&visitor.token, visitor.language.code(), &text).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
     }

@@ -5,11 +5,12 @@
 
 use axum::{
     extract::{Path, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Redirect, Response},
 };
 use service::sessions::StartError;
 
+use super::pages::Language;
 use crate::{
     app::{App, ClientAddress},
     http::{failure::Failure, limit::Budget},
@@ -20,13 +21,17 @@ pub(crate) async fn page(
     State(app): State<App>,
     client: ClientAddress,
     Path(link): Path<String>,
+    headers: HeaderMap,
 ) -> Response {
+    let language = Language::of(None, &headers);
     if let Err(failure) = app.addresses.count(&client.0, Budget::HostedPage, app.now_s()) {
         return failure.into_response();
     }
     match app.service.link_owner(&link).await {
-        Ok(Some(application)) => app.pages.start(&application, &link, &app.settings.frame_ancestors),
-        Ok(None) => app.pages.lost(&app.settings.frame_ancestors),
+        Ok(Some(application)) => {
+            app.pages.start(&application, &link, language, &app.settings.frame_ancestors)
+        }
+        Ok(None) => app.pages.lost(language, &app.settings.frame_ancestors),
         Err(error) => Failure::from(error).into_response(),
     }
 }
@@ -36,7 +41,9 @@ pub(crate) async fn start(
     State(app): State<App>,
     client: ClientAddress,
     Path(link): Path<String>,
+    headers: HeaderMap,
 ) -> Response {
+    let language = Language::of(None, &headers);
     if let Err(failure) = app.addresses.count(&client.0, Budget::Unilink, app.now_s()) {
         return failure.into_response();
     }
@@ -44,7 +51,7 @@ pub(crate) async fn start(
         Ok(token) => ([(header::CACHE_CONTROL, "no-store")], Redirect::to(&format!("/session/{token}")))
             .into_response(),
         Err(StartError::UnknownWorkflow | StartError::Portrait(_)) => {
-            app.pages.lost(&app.settings.frame_ancestors)
+            app.pages.lost(language, &app.settings.frame_ancestors)
         }
         Err(StartError::Store(error)) => Failure::from(error).into_response(),
         Err(error) => Failure::internal(&error).into_response(),
