@@ -177,17 +177,34 @@ pub fn similarity_warp(image: &RgbImage, m: [f32; 6], width: u32, height: u32) -
         0.0,
         1.0,
     ]));
-    let m = map.0.map(|v| v as f32);
+    let m = map.0;
     let pixels = source.pixels();
     let (sw, sh) = (pixels.width() as f32, pixels.height() as f32);
+    let (last_x, last_y) = (u64::from(pixels.width()) - 1, u64::from(pixels.height()) - 1);
+    let stride = 3 * pixels.width() as usize;
+    // Places in 2^-32 of a pixel: one addition a pixel, and no conversion between whole and broken numbers, which
+    // took most of the time. A map that leaves such numbers behind lies outside of every picture.
+    let fixed = |v: f64| (v * 4_294_967_296.0) as i64;
+    let step = (fixed(m[0]), fixed(m[3]));
     for (row, line) in out.chunks_exact_mut(3 * width as usize).enumerate() {
-        let y = row as f32 + 0.5;
+        let y = row as f64 + 0.5;
+        let (u, v) = (0.5 * m[0] + m[1] * y + m[2] - 0.5, 0.5 * m[3] + m[4] * y + m[5] - 0.5);
+        let mut at = (fixed(u), fixed(v));
         for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
-            let x = column as f32 + 0.5;
-            let (u, v) = (m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5]);
-            if u >= 0.0 && v >= 0.0 && u <= sw && v <= sh {
-                sample(pixels, u - 0.5, v - 0.5, pixel);
+            // Negative places become large ones.
+            let (x0, y0) = ((at.0 >> 32) as u64, (at.1 >> 32) as u64);
+            let (ax, ay) = ((at.0 >> 24) as u32 & 255, (at.1 >> 24) as u32 & 255);
+            let inside = x0 < last_x
+                && y0 < last_y
+                && mix_inside(pixels.as_raw(), y0 as usize * stride + 3 * x0 as usize, stride, ax, ay, pixel);
+            if !inside {
+                let x = column as f64;
+                let (u, v) = ((u + m[0] * x) as f32, (v + m[3] * x) as f32);
+                if u >= -0.5 && v >= -0.5 && u <= sw - 0.5 && v <= sh - 0.5 {
+                    sample(pixels, u, v, pixel);
+                }
             }
+            at = (at.0.wrapping_add(step.0), at.1.wrapping_add(step.1));
         }
     }
     out
@@ -277,7 +294,9 @@ impl<'a> Averaged<'a> {
         let mut pixels = RgbImage::new(width, height);
         let stride = 3 * image.width() as usize;
         let source = image.as_raw();
-        let mut sums = vec![0u32; 3 * width as usize];
+        // At most 64 rows of at most 255.
+        let mut sums = vec![0u16; 3 * bounds.width as usize];
+        let last = bounds.width - (width - 1) * fx;
         for (row, line) in pixels.chunks_exact_mut(3 * width as usize).enumerate() {
             sums.fill(0);
             let top = bounds.y + row as u32 * fy;
@@ -285,25 +304,21 @@ impl<'a> Averaged<'a> {
             for y in top..top + rows {
                 let start = y as usize * stride + 3 * bounds.x as usize;
                 let Some(from) = source.get(start..start + 3 * bounds.width as usize) else { continue };
-                for (sum, block) in sums.chunks_exact_mut(3).zip(from.chunks(3 * fx as usize)) {
-                    let (mut r, mut g, mut b) = (0u32, 0u32, 0u32);
-                    for p in block.chunks_exact(3) {
-                        r += u32::from(p[0]);
-                        g += u32::from(p[1]);
-                        b += u32::from(p[2]);
-                    }
-                    sum[0] += r;
-                    sum[1] += g;
-                    sum[2] += b;
+                for (sum, &value) in sums.iter_mut().zip(from) {
+                    *sum += u16::from(value);
                 }
             }
-            let last = bounds.width - (width - 1) * fx;
-            let columns = line.chunks_exact_mut(3).zip(sums.chunks_exact(3)).enumerate();
-            for (column, (to, sum)) in columns {
-                let count = rows * if column as u32 + 1 == width { last } else { fx };
-                for (to, sum) in to.iter_mut().zip(sum) {
-                    *to = ((sum + count / 2) / count) as u8;
+            let (inner, outer) = (Divisor::new(rows * fx), Divisor::new(rows * last));
+            let blocks = line.chunks_exact_mut(3).zip(sums.chunks(3 * fx as usize));
+            for (to, block) in blocks {
+                let (mut r, mut g, mut b) = (0u32, 0u32, 0u32);
+                for p in block.chunks_exact(3) {
+                    r += u32::from(p[0]);
+                    g += u32::from(p[1]);
+                    b += u32::from(p[2]);
                 }
+                let divisor = if block.len() == 3 * fx as usize { &inner } else { &outer };
+                to.copy_from_slice(&[r, g, b].map(|sum| divisor.mean(sum)));
             }
         }
         Self::Part {
@@ -334,6 +349,49 @@ impl<'a> Averaged<'a> {
     }
 }
 
+/// Divides sums of at most 64 × 64 pixels by their count, rounding, with a multiplication: a division a value took
+/// most of the time of a warp.
+struct Divisor {
+    half: u32,
+    /// 2^40 over the count, rounded up. Sums stay below 2^20.1 and counts at 2^12 at most, so what the rounding adds,
+    /// below 2^20.1 / 2^40, never reaches the next whole number, which is 2^-12 away.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    fn new(count: u32) -> Self {
+        let count = count.max(1);
+        Self { half: count / 2, reciprocal: (1_u64 << 40).div_ceil(u64::from(count)) }
+    }
+
+    fn mean(&self, sum: u32) -> u8 {
+        ((u64::from(sum + self.half) * self.reciprocal) >> 40) as u8
+    }
+}
+
+/// Four neighbours, the first at `start`, mixed in 256ths; false when they are not all there.
+#[inline]
+fn mix_inside(raw: &[u8], start: usize, stride: usize, ax: u32, ay: u32, out: &mut [u8]) -> bool {
+    let at =
+        |start: usize| raw.get(start..).and_then(|p| p.first_chunk::<4>()).map(|p| u32::from_le_bytes(*p));
+    let (Some(a), Some(b), Some(c), Some(d), [r, g, blue]) =
+        (at(start), at(start + 3), at(start + stride), at(start + stride + 3), out)
+    else {
+        return false;
+    };
+    // Red and blue in the two halves of a word, green alone: no product reaches the next half.
+    const ODD: u32 = 0x00ff_00ff;
+    let across = |p: u32, q: u32| {
+        ((p & ODD) * (256 - ax) + (q & ODD) * ax, ((p >> 8) & 255) * (256 - ax) + ((q >> 8) & 255) * ax)
+    };
+    let ((upper, upper_green), (lower, lower_green)) = (across(a, b), across(c, d));
+    let down = |upper: u32, lower: u32| ((upper * (256 - ay) + lower * ay + (1 << 15)) >> 16) as u8;
+    *r = down(upper & 0xffff, lower & 0xffff);
+    *g = down(upper_green, lower_green);
+    *blue = down(upper >> 16, lower >> 16);
+    true
+}
+
 /// Bilinear sample with its lattice on pixel centres; edges repeat.
 #[inline]
 fn sample(image: &RgbImage, x: f32, y: f32, out: &mut [u8]) {
@@ -344,12 +402,18 @@ fn sample(image: &RgbImage, x: f32, y: f32, out: &mut [u8]) {
     let below = |v: f32| v as i32 - i32::from((v as i32) as f32 > v);
     let (x0, y0) = (below(fx), below(fy));
     let (ax, ay) = (((fx - x0 as f32) * 256.0) as u32, ((fy - y0 as f32) * 256.0) as u32);
+    let stride = 3 * image.width() as usize;
+    if (0..last_x).contains(&x0) && (0..last_y).contains(&y0) {
+        let start = y0 as usize * stride + 3 * x0 as usize;
+        if mix_inside(image.as_raw(), start, stride, ax, ay, out) {
+            return;
+        }
+    }
     let (left, right) = (x0.clamp(0, last_x) as usize, (x0 + 1).clamp(0, last_x) as usize);
     let (top, bottom) = (y0.clamp(0, last_y) as usize, (y0 + 1).clamp(0, last_y) as usize);
-    let stride = image.width() as usize;
     let raw = image.as_raw();
     let at =
-        |row: usize, column: usize| raw.get(3 * (row * stride + column)..).and_then(|p| p.first_chunk::<3>());
+        |row: usize, column: usize| raw.get(row * stride + 3 * column..).and_then(|p| p.first_chunk::<3>());
     if let (Some(a), Some(b), Some(c), Some(d), [r0, r1, r2]) =
         (at(top, left), at(top, right), at(bottom, left), at(bottom, right), out)
     {
@@ -359,5 +423,26 @@ fn sample(image: &RgbImage, x: f32, y: f32, out: &mut [u8]) {
             ((upper * (256 - ay) + lower * ay + (1 << 15)) >> 16) as u8
         };
         (*r0, *r1, *r2) = (mix(0), mix(1), mix(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_multiplication_divides_exactly() {
+        for count in (1..=64).flat_map(|a| [1, 2, 3, 31, 63, 64].map(|b| a * b)) {
+            let divisor = Divisor::new(count);
+            for mean in 0..=255 {
+                // Where rounding turns, and the numbers beside it.
+                for sum in
+                    [mean * count, mean * count + count / 2, (mean * count + count / 2).saturating_sub(1)]
+                {
+                    let sum = sum.min(255 * count);
+                    assert_eq!(u32::from(divisor.mean(sum)), (sum + count / 2) / count, "{sum} of {count}");
+                }
+            }
+        }
     }
 }

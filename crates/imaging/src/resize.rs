@@ -18,29 +18,53 @@ pub fn resize(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     let stride = 3 * image.width() as usize;
     let rows = Taps::new(image.height(), height);
     let columns = Taps::new(image.width(), width);
-    let mut sums = vec![0.0f32; stride];
+    // One value more, so that a pixel can be taken as four.
+    let mut sums = vec![0.0f32; stride + 1];
     let mut out = RgbImage::new(width, height);
     let source = image.as_raw();
     for (line, (first, weights)) in out.chunks_exact_mut(3 * width as usize).zip(rows.iter()) {
-        sums.fill(0.0);
-        for (row, &weight) in source.chunks_exact(stride).skip(first).zip(weights) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += weight * f32::from(value);
-            }
-        }
+        weigh_rows(&mut sums[..stride], &source[first * stride..], stride, weights);
         for (pixel, (first, weights)) in line.chunks_exact_mut(3).zip(columns.iter()) {
-            let (mut r, mut g, mut b) = (0.5f32, 0.5f32, 0.5f32);
-            for (value, &weight) in sums[3 * first..].chunks_exact(3).zip(weights) {
-                r += weight * value[0];
-                g += weight * value[1];
-                b += weight * value[2];
+            let mut mean = [0.5f32; 4];
+            for (at, &weight) in (first..).zip(weights) {
+                if let Some(values) = sums.get(3 * at..).and_then(|s| s.first_chunk::<4>()) {
+                    for (mean, value) in mean.iter_mut().zip(values) {
+                        *mean += weight * value;
+                    }
+                }
             }
-            pixel[0] = r as u8;
-            pixel[1] = g as u8;
-            pixel[2] = b as u8;
+            for (to, mean) in pixel.iter_mut().zip(mean) {
+                *to = mean as u8;
+            }
         }
     }
     out
+}
+
+/// The weighted sum of rows, `LANES` columns at a time: the sums stay in registers over all rows.
+fn weigh_rows(sums: &mut [f32], rows: &[u8], stride: usize, weights: &[f32]) {
+    const LANES: usize = 16;
+    let mut blocks = sums.chunks_exact_mut(LANES);
+    let mut at = 0;
+    for block in &mut blocks {
+        let mut lanes = [0.0f32; LANES];
+        for (row, &weight) in rows.chunks_exact(stride).zip(weights) {
+            if let Some(values) = row.get(at..).and_then(|r| r.first_chunk::<LANES>()) {
+                for (lane, &value) in lanes.iter_mut().zip(values) {
+                    *lane += weight * f32::from(value);
+                }
+            }
+        }
+        block.copy_from_slice(&lanes);
+        at += LANES;
+    }
+    let rest = blocks.into_remainder();
+    rest.fill(0.0);
+    for (row, &weight) in rows.chunks_exact(stride).zip(weights) {
+        for (sum, &value) in rest.iter_mut().zip(&row[at..]) {
+            *sum += weight * f32::from(value);
+        }
+    }
 }
 
 /// The picture made smaller so that neither side exceeds `long_side`; smaller

@@ -57,6 +57,60 @@ fn warping_the_whole_picture_is_a_resize() {
     }
 }
 
+/// A picture of which every pixel matters: nothing about it is smooth.
+fn rough(width: u32, height: u32) -> RgbImage {
+    let mut state = 1_u32;
+    RgbImage::from_fn(width, height, |_, _| {
+        image::Rgb(std::array::from_fn(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        }))
+    })
+}
+
+#[test]
+fn a_warp_mixes_four_neighbours_exactly_inside_and_at_the_edges() {
+    let image = rough(23, 17);
+    // A quarter and three eighths of a pixel aside, in whole 256ths.
+    let moved = similarity_warp(&image, [1.0, 0.0, 0.25, 0.0, 1.0, 0.375], 23, 17);
+    let at = |x: u32, y: u32, k: usize| u32::from(image.get_pixel(x.min(22), y.min(16)).0[k]);
+    for (x, y, pixel) in moved.enumerate_pixels() {
+        // Past the last pixel's outer edge nothing is drawn.
+        if x == 22 || y == 16 {
+            continue;
+        }
+        for k in 0..3 {
+            let upper = at(x, y, k) * 192 + at(x + 1, y, k) * 64;
+            let lower = at(x, y + 1, k) * 192 + at(x + 1, y + 1, k) * 64;
+            let want = (upper * 160 + lower * 96 + (1 << 15)) >> 16;
+            assert_eq!(u32::from(pixel.0[k]), want, "{x} {y} {k}");
+        }
+    }
+}
+
+#[test]
+fn a_resize_weighs_every_pixel_it_covers_once() {
+    let image = rough(61, 47);
+    // Half the size, triangle filter: weights 1, 3, 3, 1 eighths along each side (two pixels each way).
+    let image = crop(&image, 0, 0, 60, 46);
+    let half = resize(&image, 30, 23);
+    for (x, y, pixel) in
+        half.enumerate_pixels().filter(|(x, y, _)| (1..29).contains(x) && (1..22).contains(y))
+    {
+        for k in 0..3 {
+            let weights = [1.0, 3.0, 3.0, 1.0_f32];
+            let mut sum = 0.0;
+            for (j, wy) in weights.iter().enumerate() {
+                for (i, wx) in weights.iter().enumerate() {
+                    let p = image.get_pixel(2 * x + i as u32 - 1, 2 * y + j as u32 - 1).0[k];
+                    sum += wx * wy * f32::from(p) / 64.0;
+                }
+            }
+            assert!((f32::from(pixel.0[k]) - sum).abs() <= 0.51, "{x} {y} {k}: {} {sum}", pixel.0[k]);
+        }
+    }
+}
+
 #[test]
 fn a_quad_taken_out_and_put_back_is_where_it_was() {
     let quad: Quad =
