@@ -286,6 +286,9 @@ impl Report {
     }
 }
 
+/// Name and version of the method; the version rises with any change to what passes.
+pub const METHOD: &str = "active-liveness/2";
+
 /// Limits, from generated sequences (`cargo xtask bench faces`, table "active").
 const MIN_FRAMES: usize = 12;
 const MAX_GAP_MS: f64 = 700.0;
@@ -308,7 +311,7 @@ const RELIEF: f64 = 0.88;
 
 /// Judges a sequence against its challenge.
 pub fn verify(challenge: &Challenge, frames: &[Observation]) -> Report {
-    let mut report = Report { checks: Vec::new(), method: "active-liveness/1" };
+    let mut report = Report { checks: Vec::new(), method: METHOD };
     let mut check = |name, value: f64, threshold: f64, passed: bool| {
         report.checks.push(Check { name, value, threshold, passed: passed && value.is_finite() });
     };
@@ -407,11 +410,15 @@ fn answered(prompts: &[Prompt], duration_ms: u64, frames: &[Observation]) -> usi
     count
 }
 
-/// Largest residual of a plane's motion between the most frontal frame and the turned ones, in eye distances.
+/// Residual of a plane's motion between the most frontal frame and those turned away from it, in eye distances.
+///
+/// Turned from that frame, not from the camera: who holds the head low, or the camera high, is turned all the
+/// time, and frames between which nothing moved show no depth in anybody.
 fn depth(frontal: &Observation, frames: &[Observation]) -> f64 {
+    let away = |pose: Pose| (pose.yaw - frontal.pose.yaw).hypot(pose.pitch - frontal.pose.pitch);
     let mut residuals: Vec<f64> = frames
         .iter()
-        .filter(|f| turned(f.pose) >= MOVED)
+        .filter(|f| away(f.pose) >= MOVED)
         .filter_map(|f| plane_residual(&frontal.points, &f.points, f64::from(frontal.eye_distance)))
         .collect();
     residuals.sort_by(f64::total_cmp);

@@ -102,6 +102,22 @@ fn a_person_who_does_what_is_asked_passes() {
 }
 
 #[test]
+fn a_person_who_holds_the_head_low_passes_and_a_flat_picture_held_so_does_not() {
+    for seed in 0..50 {
+        let challenge = Challenge::active_3d(seed);
+        for (surface, live) in [(head(), true), (flat(), false)] {
+            let mut frames = record(&challenge, &surface, 0.0);
+            for frame in &mut frames {
+                frame.pose.pitch += 14.0;
+                frame.points = project(&surface, frame.pose);
+            }
+            let report = verify(&challenge, &frames);
+            assert_eq!(report.passed(), live, "{seed}: {:?}", report.failed().collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
 fn a_flat_picture_turned_as_asked_does_not_pass() {
     for seed in 0..50 {
         let challenge = Challenge::active_3d(seed);

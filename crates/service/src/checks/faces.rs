@@ -169,12 +169,12 @@ pub(crate) fn active_liveness(
     }
     block["method"] = json!(method);
     block["score"] = Value::Null;
-    block["model"] = json!("active-liveness/1");
+    block["model"] = json!(face::active::METHOD);
     block["challenge"] = json!(outcome.map(|outcome| &outcome.report));
     match outcome {
         None => finding.signals.push(Signal::certain(
             "ACTIVE_LIVENESS_NOT_PERFORMED",
-            "active-liveness/1",
+            face::active::METHOD,
             json!({ "asked": method }),
         )),
         Some(outcome) => {
@@ -185,7 +185,7 @@ pub(crate) fn active_liveness(
                 let shows = json!({ "marks": outcome.injected });
                 finding.signals.push(Signal::certain(
                     "INJECTED_CAPTURE_SUSPECTED",
-                    "active-liveness/1",
+                    face::active::METHOD,
                     shows,
                 ));
             }
@@ -194,7 +194,7 @@ pub(crate) fn active_liveness(
                 block["score"] = json!(100.0);
             } else {
                 let shows = json!({ "challenge": outcome.report });
-                finding.signals.push(Signal::certain("ACTIVE_LIVENESS_FAILED", "active-liveness/1", shows));
+                finding.signals.push(Signal::certain("ACTIVE_LIVENESS_FAILED", face::active::METHOD, shows));
             }
         }
     }
