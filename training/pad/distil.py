@@ -1,28 +1,32 @@
-"""Distils MiniFASNet's function into a small net of our own (pad-student).
+"""Distils MiniFASNet's function, stage by stage, into nets of our own.
 
-Reads: the two MiniFASNet state dicts (Apache-2.0, installed by the operator;
-       they teach, they are never copied) and a folder of licence-clean faces.
-Writes: student.pt (weights + log) in --out, which evaluate.py judges and export.py writes as ONNX. No student has
-        qualified yet (docs/faces.md).
+Reads: the two MiniFASNet state dicts (Apache-2.0; they answer, nothing of them is copied) and a folder of licence-clean
+       faces (pictures.py).
+Writes: student.pt in --out, which evaluate.py judges and export.py writes as ONNX.
 
-Every training picture is a crop of a licence-clean face (CC-BY London set, CC0
-lisa) put through a very wide camera / print / screen simulation. The target is
-whatever the two teachers answer on exactly these pixels, so a label is never
-needed: the student learns the teachers' function, not a guess about attacks.
-No picture of a liveness benchmark is ever read here.
+1. Every stage learns by itself: its input is what the teacher's stage before gave, its target what the teacher's stage gives.
+   That is a shallow regression which converges quickly. The stages start from random numbers, are wider than the
+   teacher's, see their input whitened, and their last layer starts at its least-squares solution.
+2. The stages are joined and learn end to end: logits, embedding and every stage's map.
+
+One process, one thread; both phases end at a time of the clock, so that it can run beside other work. Held-out identities
+are judged all the while (agreement at one half, correlation, error of the logits beside their own spread); "left over" is the
+share of each stage's variance that is not reproduced.
 """
-import argparse, glob, math, multiprocessing as mp, os, time
-import cv2
+import argparse, os, time
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from pictures import batch, load_sources
 
-SIDE = 80
+# Width of a student's stage by that of the teacher's.
+WIDTH = {13: 32, 26: 56, 52: 80, 77: 104, 103: 128, 154: 176, 231: 248, 308: 320, 512: 512}
+STAGES = ["stem", "conv_23", *[f"conv_3.model.{i}" for i in range(4)], "conv_34", *[f"conv_4.model.{i}" for i in range(6)],
+          "conv_45", "conv_5.model.0", "conv_5.model.1", "head"]
 
 
-# ---------------------------------------------------------------- the teachers
-class MiniFasNet:
+class Teacher:
     """Evaluates a MiniFASNet state dict; the topology follows from its keys."""
 
     def __init__(self, path):
@@ -33,316 +37,323 @@ class MiniFasNet:
         s = self.sd
         return F.batch_norm(x, s[p + ".running_mean"], s[p + ".running_var"], s[p + ".weight"], s[p + ".bias"])
 
-    def conv(self, x, p, stride=1, pad=0, act=True):
+    def conv(self, x, p, stride=1, pad=0):
         w = self.sd[p + ".conv.weight"]
-        groups = x.shape[1] // w.shape[1]
-        x = self.bn(F.conv2d(x, w, stride=stride, padding=pad, groups=groups), p + ".bn")
-        return F.prelu(x, self.sd[p + ".prelu.weight"]) if act and p + ".prelu.weight" in self.sd else x
+        x = self.bn(F.conv2d(x, w, stride=stride, padding=pad, groups=x.shape[1] // w.shape[1]), p + ".bn")
+        return F.prelu(x, self.sd[p + ".prelu.weight"]) if p + ".prelu.weight" in self.sd else x
 
-    def depthwise(self, x, p, stride, residual):
-        y = self.conv(x, p + ".conv")
-        y = self.conv(y, p + ".conv_dw", stride=stride, pad=1)
-        y = self.conv(y, p + ".project")
-        if p + ".se_module.fc1.weight" in self.sd:
+    def hidden(self, stage):
+        return self.sd[("conv_6_sep" if stage == "head" else stage + ".conv") + ".conv.weight"].shape[0]
+
+    def has_gate(self, stage):
+        return stage + ".se_module.fc1.weight" in self.sd
+
+    def block(self, x, p, stride):
+        y = self.conv(self.conv(self.conv(x, p + ".conv"), p + ".conv_dw", stride, 1), p + ".project")
+        if self.has_gate(p):
             q = p + ".se_module"
-            z = y.mean((2, 3), keepdim=True)
-            z = F.relu(self.bn(F.conv2d(z, self.sd[q + ".fc1.weight"]), q + ".bn1"))
+            z = F.relu(self.bn(F.conv2d(y.mean((2, 3), keepdim=True), self.sd[q + ".fc1.weight"]), q + ".bn1"))
             y = y * torch.sigmoid(self.bn(F.conv2d(z, self.sd[q + ".fc2.weight"]), q + ".bn2"))
-        return x + y if residual else y
+        return x + y if stride == 1 else y
 
+    @torch.inference_mode()
     def __call__(self, x):
-        """(n,3,80,80) BGR 0..255 -> logits (n,3), embedding (n,128), middle map (n,128,10,10)."""
-        x = self.conv(x, "conv1", 2, 1)
-        x = self.conv(x, "conv2_dw", 1, 1)
-        x = self.depthwise(x, "conv_23", 2, False)
-        for i in range(4): x = self.depthwise(x, f"conv_3.model.{i}", 1, True)
-        x = self.depthwise(x, "conv_34", 2, False)
-        for i in range(6): x = self.depthwise(x, f"conv_4.model.{i}", 1, True)
-        mid = x
-        x = self.depthwise(x, "conv_45", 2, False)
-        for i in range(2): x = self.depthwise(x, f"conv_5.model.{i}", 1, True)
-        x = self.conv(x, "conv_6_sep")
-        x = self.conv(x, "conv_6_dw")
+        """(n,3,80,80) BGR 0..255 -> what stands before every stage, the embedding (n,128) and the logits (n,3)."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        out = [x]
+        x = self.conv(self.conv(x, "conv1", 2, 1), "conv2_dw", 1, 1)
+        for stage in STAGES[1:-1]:
+            out.append(x)
+            x = self.block(x, stage, 1 if ".model." in stage else 2)
+        out.append(x)
+        x = self.conv(self.conv(x, "conv_6_sep"), "conv_6_dw")
         e = self.bn(x.flatten(1) @ self.sd["linear.weight"].T, "bn")
-        return e @ self.sd["prob.weight"].T, e, mid
+        return out, e, e @ self.sd["prob.weight"].T
 
 
-# ---------------------------------------------------------------- the pictures
-def texture(rng, size):
-    """A procedural background: octaves of noise, stripes or flat colour, in 0..1."""
-    kind = rng.random()
-    base = rng.random(3)
-    if kind < 0.2:
-        return np.ones((size, size, 3), np.float32) * base.astype(np.float32)
-    img = np.zeros((size, size, 3), np.float32)
-    for o in range(1, 6):
-        n = min(2 ** o + 1, size)
-        grid = rng.random((n, n, 3)).astype(np.float32) - 0.5
-        img += cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC) * (0.55 ** o) * rng.uniform(0.5, 2)
-    img = img + base.astype(np.float32)
-    for _ in range(rng.integers(0, 6)):
-        p = rng.integers(0, size, 4)
-        cv2.rectangle(img, (int(p[0]), int(p[1])), (int(p[2]), int(p[3])), rng.random(3).tolist(), -1 if rng.random() < .5 else int(rng.integers(1, 6)))
-    return np.clip(img, 0, 1)
+def centred(logits):
+    return logits - logits.mean(1, keepdim=True)
 
 
-def jpeg(rng, img, lo, hi):
-    ok, b = cv2.imencode(".jpg", (np.clip(img, 0, 1) * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(lo, hi))])
-    return cv2.imdecode(b, 1).astype(np.float32) / 255
+class Stage(nn.Module):
+    """Expand, depthwise 3x3, project, each with what whitens its input or scales its output."""
 
-
-def blur(img, s):
-    return cv2.GaussianBlur(img, (0, 0), s) if s > 0.15 else img
-
-
-def medium(rng, img):
-    """Shows the picture on paper or on a screen before it is photographed."""
-    h, w = img.shape[:2]
-    if rng.random() < 0.55:  # paper
-        g = img.mean(2, keepdims=True)
-        img = g + (img - g) * rng.uniform(0.3, 1.1)
-        dmin, dmax = rng.uniform(0, 0.2), rng.uniform(0.6, 0.98)
-        img = dmin + (dmax - dmin) * np.clip(img, 0, 1) ** rng.uniform(0.7, 1.4)
-        img = img * (1 + rng.normal(0, 0.05, 3)).astype(np.float32)
-        if rng.random() < 0.35:
-            f, a = rng.uniform(0.15, 1.4), rng.uniform(0, math.pi)
-            y, x = np.mgrid[:h, :w].astype(np.float32)
-            t = np.cos(f * (x * np.cos(a) + y * np.sin(a))) * np.cos(f * (y * np.cos(a) - x * np.sin(a)))
-            img = img + (t * rng.uniform(0.01, 0.12))[..., None]
-        if rng.random() < 0.5:
-            img = img + rng.normal(0, rng.uniform(0.003, 0.04), img.shape[:2])[..., None].astype(np.float32)
-        img = blur(img, rng.uniform(0, 1.8))
-    else:  # screen
-        if rng.random() < 0.5: img = jpeg(rng, img, 25, 90)
-        img = np.clip(img, 0, 1) ** rng.uniform(0.7, 1.5) * np.array([rng.uniform(0.9, 1.3), 1, rng.uniform(0.7, 1.05)], np.float32) + rng.uniform(0, 0.06)
-        y, x = np.mgrid[:h, :w].astype(np.float32)
-        for c in range(3):
-            f, a = rng.uniform(0.1, 2.8), rng.normal(0, 0.2)
-            img[..., c] = img[..., c] * (1 + rng.uniform(0, 0.18) * np.cos(f * (x * np.cos(a) + y * np.sin(a)) + c * 2.09))
-        if rng.random() < 0.4: img = img + rng.uniform(0, 0.25) * blur(texture(rng, h), 6)
-    if rng.random() < 0.4:  # glare
-        y, x = np.mgrid[:h, :w].astype(np.float32) / h
-        r = ((x - rng.random()) / rng.uniform(0.05, 0.4)) ** 2 + ((y - rng.random()) / rng.uniform(0.05, 0.4)) ** 2
-        img = img + (np.exp(-r) * rng.uniform(0, 0.7))[..., None]
-    return img
-
-
-def camera(rng, img):
-    h, w = img.shape[:2]
-    if rng.random() < 0.7:  # uneven light
-        g = texture(rng, 32) if rng.random() < .3 else np.linspace(rng.uniform(.2, 1.2), rng.uniform(.2, 1.2), 32, dtype=np.float32)[None, :, None] * np.linspace(rng.uniform(.4, 1.2), rng.uniform(.4, 1.2), 32, dtype=np.float32)[:, None, None]
-        img = img * cv2.resize(np.ascontiguousarray(np.broadcast_to(g, (32, 32, 3))), (w, h)) * 1.3
-    img = img * math.exp(rng.normal(0, 0.35)) * np.exp(rng.normal(0, 0.12, 3)).astype(np.float32)
-    g = img.mean(2, keepdims=True)
-    img = g + (img - g) * rng.uniform(0.3, 1.4)
-    if rng.random() < 0.4: img = img * (1 - (k := rng.uniform(0, 0.35))) + k * rng.uniform(.3, 1)
-    img = blur(img, rng.uniform(0, 0.8) if rng.random() < .6 else rng.uniform(.5, 2.5))
-    if rng.random() < 0.15:
-        k = np.zeros((9, 9), np.float32); cv2.line(k, (int(rng.integers(0, 9)), 0), (int(rng.integers(0, 9)), 8), 1.0)
-        img = cv2.filter2D(img, -1, k / max(k.sum(), 1))
-    img = img + rng.normal(0, rng.uniform(0, 0.05) if rng.random() < .6 else .002, img.shape).astype(np.float32) * np.sqrt(np.clip(img, 0.02, 1))
-    if rng.random() < 0.5: img = img + (img - blur(img, 1.2)) * rng.uniform(0, 2)
-    m = img.mean()
-    if rng.random() < 0.4: img = (img - m) * rng.uniform(0.4, 1.5) + m
-    if rng.random() < 0.75: img = jpeg(rng, img, 20, 98)
-    return img
-
-
-class Source:
-    """One licence-clean picture with a rough face box and a matte against its plain background."""
-
-    def __init__(self, path, box):
-        self.img = cv2.imread(path).astype(np.float32) / 255
-        self.box = box
-        corner = np.concatenate([self.img[:40, :40].reshape(-1, 3), self.img[:40, -40:].reshape(-1, 3)])
-        d = np.abs(self.img - np.median(corner, 0)).max(2)
-        self.matte = blur((d > 0.13).astype(np.float32), 1.5)
-
-
-def sample(rng, sources):
-    """One 80x80 BGR crop in 0..255."""
-    s = sources[rng.integers(len(sources))]
-    img = s.img
-    work = int(rng.integers(96, 220))
-    # capture: face width in work pixels gives the sharpness the crop will have
-    bw = s.box[2] - s.box[0]
-    cx, cy = (s.box[0] + s.box[2]) / 2, (s.box[1] + s.box[3]) / 2
-    scale = math.exp(rng.uniform(math.log(0.95), math.log(4.6)))  # crop side over box side
-    face = work / scale
-    k = face / bw
-    a = rng.normal(0, 0.12); ca, sa = math.cos(a) * k, math.sin(a) * k
-    flip = -1 if rng.random() < .5 else 1
-    M = np.array([[ca * flip, -sa, 0], [sa * flip, ca, 0]], np.float32)
-    off = work / 2 - M[:, :2] @ np.array([cx, cy]) + rng.normal(0, 0.06, 2) * face
-    M[:, 2] = off
-    if rng.random() < 0.3: M[:, :2] *= 1 + rng.normal(0, 0.06, (2, 2))
-    pre = blur(img, 0.5 / k) if k < 0.7 else img
-    mode = rng.random()
-    size = (work, work)
-    if mode < 0.2:
-        out = cv2.warpAffine(pre, M, size, borderMode=cv2.BORDER_REPLICATE if rng.random() < .7 else cv2.BORDER_REFLECT)
-    else:
-        bg = texture(rng, work)
-        if mode < 0.35: bg = blur(bg, rng.uniform(1, 5))
-        matte = np.ones(img.shape[:2], np.float32) if (mode > 0.75 or "lisa" in getattr(s, "name", "")) else s.matte
-        m = cv2.warpAffine(matte, M, size)[..., None]
-        out = cv2.warpAffine(pre, M, size) * m + bg * (1 - m)
-    if rng.random() < 0.55: out = medium(rng, out)
-    if rng.random() < 0.5:  # first, low resolution
-        w2 = int(work * rng.uniform(0.3, 1))
-        out = cv2.resize(cv2.resize(out, (w2, w2), interpolation=cv2.INTER_AREA), size, interpolation=cv2.INTER_LINEAR)
-    out = camera(rng, out)
-    out = cv2.resize(out, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR if rng.random() < .7 else cv2.INTER_AREA)
-    return np.clip(out * 255, 0, 255)
-
-
-def batch(rng, sources, n):
-    x = np.stack([sample(rng, sources) for _ in range(n)])
-    k = n // 6  # mixup and cutmix: the teachers answer on the mixture itself
-    for i in range(k):
-        j = int(rng.integers(n))
-        if rng.random() < .6:
-            t = rng.uniform(0.2, 0.8); x[i] = x[i] * t + x[j] * (1 - t)
-        else:
-            a, b = sorted(rng.integers(0, SIDE, 2)); c, d = sorted(rng.integers(0, SIDE, 2)); x[i, a:b, c:d] = x[j, a:b, c:d]
-    return x.round().astype(np.uint8).transpose(0, 3, 1, 2)
-
-
-def load_sources(faces, holdout):
-    """Pictures for training, or those of the held-out identities."""
-    boxes = {"lisa1": (118, 250, 465, 640), "lisa2": (171, 320, 379, 540), "lisa3": (194, 230, 398, 500), "lisa4": (124, 240, 337, 500)}
-    out = []
-    for p in sorted(glob.glob(os.path.join(faces, "faces_london", "*.jpg"))):
-        ident = int(os.path.basename(p).split("_")[0])
-        if (ident % 7 == 3) == holdout: out.append(Source(p, (180, 180, 380, 390)))
-    if not holdout:
-        for name, box in boxes.items():
-            p = os.path.join(faces, "faces_cc0_lisa", name + ".jpg")
-            if os.path.exists(p):
-                s = Source(p, box); s.name = name; out.append(s)
-    return out
-
-
-def generator(seed, faces, teachers, queue, n):
-    os.nice(0); torch.set_num_threads(1); cv2.setNumThreads(1)
-    rng = np.random.default_rng(seed)
-    src = load_sources(faces, False)
-    nets = [MiniFasNet(t) for t in teachers]
-    with torch.inference_mode():
-        while True:
-            x = batch(rng, src, n)
-            t = torch.from_numpy(x).float()
-            ans = [net(t) for net in nets]
-            queue.put((x, [[a.numpy().astype(np.float16) for a in (l, e, F.avg_pool2d(m, 2))] for l, e, m in ans]))
-
-
-# ---------------------------------------------------------------- the student
-class Block(nn.Module):
-    def __init__(self, ci, co, stride):
+    def __init__(self, ci, m, co, stride, gate, stem=False):
         super().__init__()
-        self.a = nn.Sequential(nn.Conv2d(ci, co, 3, stride, 1, bias=False), nn.BatchNorm2d(co), nn.ReLU())
-        self.b = nn.Sequential(nn.Conv2d(co, co, 3, 1, 1, bias=False), nn.BatchNorm2d(co))
-        self.s = nn.Identity() if stride == 1 and ci == co else nn.Sequential(nn.Conv2d(ci, co, stride, stride, bias=False), nn.BatchNorm2d(co))
+        self.stride, self.residual, self.stem = stride, stride == 1 and not stem, stem
+        inputs = ci * 9 if stem else ci
+        self.expand = nn.Parameter(torch.randn(m, inputs) / inputs ** 0.5)
+        self.expand_bias = nn.Parameter(torch.randn(m) * 0.3)
+        dw = torch.randn(m, 1, 3, 3) / 4
+        dw[:, 0, 1, 1] += 0.6
+        self.dw, self.dw_bias = nn.Parameter(dw), nn.Parameter(torch.randn(m) * 0.2)
+        self.slope1, self.slope2 = nn.Parameter(torch.full((m,), 0.25)), nn.Parameter(torch.full((m,), 0.25))
+        self.project, self.project_bias = nn.Parameter(torch.zeros(co, m)), nn.Parameter(torch.zeros(co))
+        if gate:
+            self.fc1, self.fc1_bias = nn.Parameter(torch.randn(32, co) / co ** 0.5 * 2), nn.Parameter(torch.zeros(32))
+            self.fc2, self.fc2_bias = nn.Parameter(torch.zeros(co, 32)), nn.Parameter(torch.zeros(co))
+        self.gate = gate
+        self.register_buffer("white", torch.eye(inputs)); self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(co))
+
+    def features(self, x):
+        w = self.expand @ self.white
+        b = self.expand_bias - w @ self.mean
+        h = F.conv2d(x, w.view(len(w), 3, 3, 3), b, 2, 1) if self.stem else F.conv2d(x, w[:, :, None, None], b)
+        h = F.prelu(h, self.slope1)
+        h = F.conv2d(h, self.dw, self.dw_bias, self.stride if not self.stem else 1, 1, groups=len(w))
+        return F.prelu(h, self.slope2)
+
+    def branch(self, x):
+        """The stage without its shortcut."""
+        y = F.conv2d(self.features(x), (self.project * self.scale[:, None])[:, :, None, None], self.project_bias * self.scale)
+        if self.gate:
+            z = y.mean((2, 3)) / self.scale
+            z = F.relu(F.linear(z, self.fc1, self.fc1_bias))
+            y = y * (2 * torch.sigmoid(F.linear(z, self.fc2, self.fc2_bias)))[:, :, None, None]
+        return y
 
     def forward(self, x):
-        return F.relu(self.b(self.a(x)) + self.s(x))
+        return x + self.branch(x) if self.residual else self.branch(x)
+
+    @torch.no_grad()
+    def begin(self, x, t):
+        """Whitening of the input, scale of the target, least squares for the last layer."""
+        rows = F.unfold(x, 3, padding=1, stride=2).transpose(1, 2).reshape(-1, 27) if self.stem else x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        self.mean.copy_(rows.mean(0))
+        c = (rows - self.mean).T @ (rows - self.mean) / len(rows)
+        val, vec = torch.linalg.eigh(c)
+        self.white.copy_((vec / (val + 3e-4 * val.mean()).sqrt()).T)
+        s = t.std((0, 2, 3)); self.scale.copy_((s ** 2 + 0.05 * (s ** 2).mean()).sqrt())
+        self.solve(x, t)
+
+    @torch.no_grad()
+    def solve(self, x, t):
+        if self.gate and self.fc2.abs().max() > 0: return
+        h = torch.cat([self.features(c) for c in x.split(64)]).permute(0, 2, 3, 1).reshape(-1, len(self.dw))
+        h1 = torch.cat([h, torch.ones(len(h), 1)], 1).double()
+        y = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1]) / self.scale).double()
+        a = h1.T @ h1; a.diagonal().add_(1e-4 * a.diagonal().mean())
+        w = torch.linalg.solve(a, h1.T @ y).T.float()
+        self.project.copy_(w[:, :-1]); self.project_bias.copy_(w[:, -1])
+
+    def loss(self, x, t):
+        return ((self.branch(x) - t) / self.scale[:, None, None]).square().mean()
+
+
+class Head(nn.Module):
+    """1x1, a weight a position, and the dense layer to embedding (only while learning) and logits."""
+
+    def __init__(self, ci=128, m=512):
+        super().__init__()
+        self.expand, self.expand_bias = nn.Parameter(torch.randn(m, ci) / ci ** 0.5), nn.Parameter(torch.randn(m) * 0.3)
+        self.slope1 = nn.Parameter(torch.full((m,), 0.25))
+        self.dw = nn.Parameter(torch.randn(m, 5, 5) / 5)
+        self.project, self.project_bias = nn.Parameter(torch.zeros(131, m)), nn.Parameter(torch.zeros(131))
+        self.register_buffer("white", torch.eye(ci)); self.register_buffer("mean", torch.zeros(ci)); self.register_buffer("scale", torch.ones(131))
+
+    def features(self, x):
+        w = self.expand @ self.white
+        h = F.prelu(F.conv2d(x, w[:, :, None, None], self.expand_bias - w @ self.mean), self.slope1)
+        return (h * self.dw).sum((2, 3))
+
+    def forward(self, x):
+        return (F.linear(self.features(x), self.project, self.project_bias)) * self.scale
+
+    branch = forward
+
+    @torch.no_grad()
+    def begin(self, x, t):
+        rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        self.mean.copy_(rows.mean(0))
+        c = (rows - self.mean).T @ (rows - self.mean) / len(rows)
+        val, vec = torch.linalg.eigh(c)
+        self.white.copy_((vec / (val + 3e-4 * val.mean()).sqrt()).T)
+        self.scale.copy_(t.std(0).clamp(min=1e-3))
+        self.solve(x, t)
+
+    @torch.no_grad()
+    def solve(self, x, t):
+        h = torch.cat([self.features(c) for c in x.split(64)])
+        h1 = torch.cat([h, torch.ones(len(h), 1)], 1).double(); y = (t / self.scale).double()
+        a = h1.T @ h1; a.diagonal().add_(3e-2 * a.diagonal().mean())
+        w = torch.linalg.solve(a, h1.T @ y).T.float()
+        self.project.copy_(w[:, :-1]); self.project_bias.copy_(w[:, -1])
+
+    def loss(self, x, t):
+        d = (self(x) - t) / self.scale
+        return d[:, :128].square().mean() + d[:, 128:].square().mean()
 
 
 class Student(nn.Module):
-    """One trunk, one head a teacher. Only Conv, Relu, Add, MatMul (and Flatten) when folded."""
-
-    def __init__(self, w=(24, 40, 72, 112)):
+    def __init__(self, hidden, gates):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, w[0], 3, 2, 1, bias=False), nn.BatchNorm2d(w[0]), nn.ReLU())
-        self.s1 = nn.Sequential(Block(w[0], w[0], 1))
-        self.s2 = nn.Sequential(Block(w[0], w[1], 2), Block(w[1], w[1], 1))
-        self.s3 = nn.Sequential(Block(w[1], w[2], 2), Block(w[2], w[2], 1))
-        self.s4 = nn.Sequential(Block(w[2], w[3], 2))
-        self.dw = nn.Sequential(nn.Conv2d(w[3], w[3], 5, groups=w[3], bias=False), nn.BatchNorm2d(w[3]))
-        self.heads = nn.ModuleList([nn.Sequential(nn.Linear(w[3], 128), nn.ReLU(), nn.Linear(128, 3)) for _ in range(2)])
-        self.hint = nn.ModuleList([nn.Linear(w[3], 128) for _ in range(2)])
-        self.hint_map = nn.ModuleList([nn.Conv2d(w[2], 128, 1) for _ in range(2)])
+        self.shape = (hidden, gates)
+        made, ci = [], 32
+        for stage in STAGES:
+            m = WIDTH.get(hidden[stage], hidden[stage]) if stage != "stem" else 40
+            co = {"stem": 32, "conv_2": 64, "conv_3": 64 if ".model." in stage else 128}.get(stage[:6], 128)
+            if stage == "stem": made.append(Stage(3, m, 32, 1, False, stem=True))
+            elif stage == "head": made.append(Head(128, m))
+            else: made.append(Stage(ci, m, co, 1 if ".model." in stage else 2, gates[stage]))
+            ci = co
+        self.stages = nn.ModuleList(made)
 
-    def forward(self, x):
-        x = (x - 127.5) / 64
-        m = self.s3(self.s2(self.s1(self.stem(x))))
-        v = self.dw(self.s4(m)).flatten(1)
-        logits = [h(v) for h in self.heads]
-        if not self.training: return logits
-        return logits, [h(v) for h in self.hint], [F.avg_pool2d(h(m), 2) for h in self.hint_map]
+    @staticmethod
+    def of(teacher):
+        hidden = {s: teacher.hidden(s) for s in STAGES[1:]}; hidden["stem"] = 32
+        return Student(hidden, {s: teacher.has_gate(s) for s in STAGES})
+
+    def forward(self, x, maps=False):
+        out, x = [], x.contiguous(memory_format=torch.channels_last)
+        for s in self.stages:
+            x = s(x); out.append(x)
+        return out if maps else x[:, 128:]
 
 
-def centred(l):
-    return l - l.mean(1, keepdim=True)
+def targets(out, e, l):
+    """What each stage's branch should give."""
+    t = []
+    for i, s in enumerate(STAGES):
+        if s == "head": t.append(torch.cat([e, centred(l)], 1))
+        else: t.append(out[i + 1] - out[i] if ".model." in s else out[i + 1])
+    return t
 
 
-def loss_of(out, target, stats):
-    logits, emb, maps = out
-    total = 0
-    for i, (tl, te, tm) in enumerate(target):
-        tl = centred(tl).clamp(-12, 12)
-        l = centred(logits[i])
-        total = total + F.smooth_l1_loss(l, tl) \
-            + 0.5 * F.kl_div(F.log_softmax(l / 2, 1), F.softmax(tl / 2, 1), reduction="batchmean") * 4 \
-            + 0.3 * F.mse_loss(emb[i], te / stats[i][0]) + 0.15 * F.mse_loss(maps[i], tm / stats[i][1])
-    return total
+# Pictures a step by side of the stage's input: small maps hold fewer places to learn from.
+TAKE = {80: 4, 40: 4, 20: 7, 10: 28, 5: 80}
+
+
+class Bank:
+    """Pictures, and what the teachers say of the latest."""
+
+    def __init__(self, sources, seed, first):
+        self.rng, self.sources = np.random.default_rng(seed), sources
+        self.pictures = [batch(self.rng, sources, 64) for _ in range(first // 64)]
+        self.pictures = np.concatenate(self.pictures)
+        self.next = 0
+
+    def grow(self, n):
+        if len(self.pictures) < 12000: self.pictures = np.concatenate([self.pictures, batch(self.rng, self.sources, n)])
+
+    def draw(self, n):
+        """Pictures of the bank, changed again cheaply."""
+        r = self.rng
+        x = torch.from_numpy(self.pictures[r.integers(0, len(self.pictures), n)]).float()
+        for i in range(n):
+            if r.random() < .5: x[i] = x[i].flip(2)
+            if r.random() < .5: x[i] = (x[i] - 128) * float(r.uniform(.6, 1.3)) + 128 + float(r.normal(0, 18))
+            if r.random() < .3: x[i] *= torch.from_numpy(np.exp(r.normal(0, .1, (3, 1, 1))).astype(np.float32))
+            if r.random() < .2: x[i] += torch.randn(3, 80, 80) * float(r.uniform(1, 14))
+            if r.random() < .25: x[i] = torch.roll(x[i], (int(r.integers(-6, 7)), int(r.integers(-6, 7))), (1, 2))
+            if r.random() < .12:
+                a, b = r.integers(0, 64, 2); k = int(r.integers(6, 28)); x[i, :, a:a + k, b:b + k] = float(r.uniform(0, 255))
+        k = n // 6
+        for i in range(k):
+            t = float(r.uniform(.15, .85)); x[i] = x[i] * t + x[n - 1 - i] * (1 - t)
+        return x.clamp(0, 255).round()
+
+
+def judge(students, held):
+    x, want = held
+    p = []
+    with torch.inference_mode():
+        for s in students: s.eval(); p.append(torch.cat([s(c) for c in x.split(64)])); s.train()
+    share = lambda l: F.softmax(l, 1)[:, 1]
+    line = []
+    for l, t in zip(p, want):
+        a, b = share(l), share(t)
+        line.append(f"r {np.corrcoef(a, b)[0, 1]:.4f} agree {((a > .5) == (b > .5)).float().mean():.3f} rmse {(centred(l) - centred(t)).square().mean().sqrt():.3f}/{centred(t).square().mean().sqrt():.2f}")
+    a, b = (share(p[0]) + 3 * share(p[1])) / 4, (share(want[0]) + 3 * share(want[1])) / 4
+    return f"V2 {line[0]} | V1SE {line[1]} | both r {np.corrcoef(a, b)[0, 1]:.4f} agree {((a > .5) == (b > .5)).float().mean():.3f} mae {(a - b).abs().mean():.4f} live {(b > .5).float().mean():.3f}"
 
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--faces", required=True); a.add_argument("--teachers", nargs=2, required=True)
-    a.add_argument("--out", required=True); a.add_argument("--minutes", type=float, default=40)
-    a.add_argument("--generators", type=int, default=1); a.add_argument("--block", type=int, default=256, help="pictures a block; 32 for a smoke test"); a.add_argument("--seed", type=int, default=1)
+    a.add_argument("--faces", required=True); a.add_argument("--teachers", nargs=2, required=True, help="V2, V1SE"); a.add_argument("--out", required=True)
+    a.add_argument("--stages", type=float, default=20, help="minutes of phase 1"); a.add_argument("--joined", type=float, default=20, help="minutes of phase 2")
+    a.add_argument("--pictures", type=int, default=2560); a.add_argument("--held", type=int, default=512); a.add_argument("--seed", type=int, default=1); a.add_argument("--rate", type=float, default=1.5e-2)
+    a.add_argument("--resume", help="a student.pt to go on from"); a.add_argument("--nets", type=int, nargs="*", default=[0, 1], help="0 V2, 1 V1SE")
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True); torch.manual_seed(a.seed); torch.set_num_threads(1)
-    ctx = mp.get_context("fork"); q = ctx.Queue(6)
-    workers = [ctx.Process(target=generator, args=(a.seed * 100 + i, a.faces, a.teachers, q, a.block), daemon=True) for i in range(a.generators)]
-    for w in workers: w.start()
-    hold = torch.from_numpy(batch(np.random.default_rng(99), load_sources(a.faces, True), 4 * a.block))
-    nets = [MiniFasNet(t) for t in a.teachers]
-    with torch.inference_mode(): hold_t = [torch.cat([n(c.float())[0] for c in hold.split(256)]) for n in nets]
-    hold_p = sum(F.softmax(t, 1)[:, 1] for t in hold_t) / 2
-    print("holdout: teacher live share", float((hold_p > .5).float().mean()), flush=True)
-    net = Student().to(memory_format=torch.channels_last); ema = None
-    print("parameters", sum(p.numel() for n, p in net.named_parameters() if "hint" not in n), flush=True)
-    opt = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.02)
-    bank, stats, step, t0, seen = [], None, 0, time.time(), 0
-    rng = np.random.default_rng(a.seed)
-    while (now := time.time() - t0) < a.minutes * 60:
-        new = 0
-        while (not q.empty() or len(bank) < 8) and new < 6:
-            x, t = q.get(); new += 1; seen += len(x)
-            bank.append((x, t)); bank = bank[-160:]
-        if stats is None:
-            stats = [(float(np.concatenate([b[1][i][1] for b in bank]).astype(np.float32).std()), float(np.concatenate([b[1][i][2] for b in bank]).astype(np.float32).std())) for i in range(2)]
-        frac = now / (a.minutes * 60)
-        for g in opt.param_groups: g["lr"] = 3e-3 * min(1, step / 100) * 0.5 * (1 + math.cos(math.pi * frac)) + 1e-5
-        net.train()
-        for _ in range(8):
-            xs, ts = [], []
-            for b in rng.integers(len(bank), size=4):  # 4 blocks x 24 pictures
-                k = rng.permutation(a.block)[:24]
-                xs.append(bank[b][0][k]); ts.append([[p[k] for p in t] for t in bank[b][1]])
-            x = torch.from_numpy(np.concatenate(xs)).float().contiguous(memory_format=torch.channels_last)
-            target = [[torch.from_numpy(np.concatenate([t[i][j] for t in ts])).float() for j in range(3)] for i in range(2)]
-            with torch.autocast("cpu", torch.bfloat16): out = net(x)
-            out = ([o.float() for o in out[0]], [o.float() for o in out[1]], [o.float() for o in out[2]])
-            loss = loss_of(out, target, stats)
-            opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(net.parameters(), 5.0); opt.step(); step += 1
-            with torch.no_grad():
-                cur = net.state_dict(); d = min(0.998, (1 + step) / (10 + step))
-                ema = {k: v.clone() for k, v in cur.items()} if ema is None else {k: (ema[k] * d + v * (1 - d) if v.is_floating_point() else v) for k, v in cur.items()}
-        if step % 200 == 0:
-            e = Student(); e.load_state_dict(ema); e.eval()
-            with torch.inference_mode():
-                o = [torch.cat(c) for c in zip(*[e(c.float()) for c in hold.split(256)])]
-            p = sum(F.softmax(t, 1)[:, 1] for t in o) / 2
-            r = float(np.corrcoef(p.numpy(), hold_p.numpy())[0, 1]); agree = float(((p > .5) == (hold_p > .5)).float().mean())
-            line = f"step {step} min {now/60:.1f} cpu {time.process_time()/60:.1f} pictures {seen} loss {float(loss):.3f} holdout r {r:.4f} agree {agree:.3f} mae {float((p-hold_p).abs().mean()):.4f}"
-            print(line, flush=True)
-            torch.save({"ema": ema, "log": line}, os.path.join(a.out, "student.pt"))
-    torch.save({"ema": ema, "log": "final"}, os.path.join(a.out, "student.pt"))
-    for w in workers: w.terminate()
+    teachers = [Teacher(t) for t in a.teachers]
+    students = [Student.of(t) for t in teachers]
+    say = lambda *t: print(time.strftime("%H:%M:%S"), f"cpu {time.process_time():.0f}", *t, flush=True)
+    say("parameters", [sum(p.numel() for p in s.parameters()) for s in students])
+    held_x = torch.from_numpy(batch(np.random.default_rng(99), load_sources(a.faces, True), a.held)).float()
+    held = (held_x, [torch.cat([t(c)[2] for c in held_x.split(64)]) for t in teachers])
+    say("held-out pictures", len(held_x))
+    nets = a.nets
+    bank = Bank(load_sources(a.faces, False), a.seed, a.pictures)
+    say("pictures", len(bank.pictures))
+    save = lambda: torch.save({"students": [s.state_dict() for s in students], "shape": [s.shape for s in students]}, os.path.join(a.out, "student.pt"))
+
+    # Phase 1: every stage by itself.
+    opts = [torch.optim.Adam(s.parameters(), 1e-2, betas=(0.9, 0.99)) for s in students]
+    ring = [[], []]
+
+    def fill(k, n):
+        x = bank.draw(n)
+        for i in k:
+            out, e, l = teachers[i](x)
+            ring[i].append((out[:len(STAGES)], targets(out, e, l))); ring[i][:] = ring[i][-20:]
+
+    for _ in range(8): fill(nets, 64)
+    if a.resume:
+        for s, d in zip(students, torch.load(a.resume, weights_only=False)["students"]): s.load_state_dict(d)
+    else:
+        for i in nets:
+            for j, stage in enumerate(students[i].stages):
+                few = ring[i] if j > 8 else ring[i][:2]
+                stage.begin(*(torch.cat([r[k][j] for r in few]) for k in (0, 1)))
+    say("begun", judge(students, held))
+    begin, step = time.time(), 0
+    fit = [np.ones(len(STAGES)), np.ones(len(STAGES))]
+    while (f := (time.time() - begin) / (a.stages * 60)) < 1:
+        # The second net counts three times in the score, so it learns more often.
+        which = [i for i in nets if i == 1 or step % 2 == 0]
+        fill(which, 32)
+        if step % 4 == 0: bank.grow(16)
+        for i in which:
+            for g in opts[i].param_groups: g["lr"] = a.rate * (1 - f) * min(1, (step + 1) / 20) + 5e-5
+            for _ in range(6):
+                opts[i].zero_grad(); total = 0
+                for j, stage in enumerate(students[i].stages):
+                    out, t = ring[i][int(bank.rng.integers(len(ring[i])))]
+                    n = len(out[j]); k = TAKE[out[j].shape[2]]
+                    if k > n:
+                        more = [ring[i][m] for m in bank.rng.integers(0, len(ring[i]), 2)]
+                        x, y = (torch.cat([q[j], *(m[p][j] for m in more)])[:k] for p, q in enumerate((out, t)))
+                    else:
+                        at = int(bank.rng.integers(0, n - k + 1)); x, y = out[j][at:at + k], t[j][at:at + k]
+                    loss = stage.loss(x.clone(), y.clone())
+                    fit[i][j] += 0.03 * (float(loss.detach()) / (2 if STAGES[j] == "head" else 1) - fit[i][j])
+                    total = total + loss
+                total.backward(); opts[i].step()
+        step += 1
+        if step % 50 == 0:
+            say("step", step, "left over", *[" ".join(f"{v:.3f}" for v in fit[i]) for i in nets], judge(students, held)); save()
+    say("stages end", step, *[" ".join(f"{v:.3f}" for v in fit[i]) for i in nets], judge(students, held)); save()
+    # Phase 2: end to end.
+    opts = [torch.optim.Adam(s.parameters(), 1e-3, betas=(0.9, 0.99)) for s in students]
+    begin, step = time.time(), 0
+    while (f := (time.time() - begin) / (a.joined * 60)) < 1:
+        for i in [i for i in nets if i == 1 or step % 2 == 0]:
+            x = bank.draw(40)
+            out, e, l = teachers[i](x)
+            want = [*out[1:], torch.cat([e, centred(l)], 1)]
+            for g in opts[i].param_groups: g["lr"] = 1.2e-3 * (1 - f) * min(1, (step + 1) / 20) + 1e-5
+            got = students[i](x, maps=True)
+            loss = 0
+            for g, w, s in zip(got[:-1], want[:-1], students[i].stages):
+                w = w.clone(); loss = loss + 0.1 * ((g - w).square().mean((0, 2, 3)) / (w.var((0, 2, 3)) + 0.05 * w.var())).mean()
+            h = students[i].stages[-1]; w = want[-1].clone(); d = (got[-1] - w) / h.scale
+            loss = loss + d[:, :128].square().mean() + 2 * F.smooth_l1_loss(got[-1][:, 128:], w[:, 128:]) + F.kl_div(F.log_softmax(got[-1][:, 128:], 1), F.softmax(w[:, 128:], 1), reduction="batchmean")
+            opts[i].zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(students[i].parameters(), 5.0); opts[i].step()
+        if step % 4 == 0: bank.grow(16)
+        step += 1
+        if step % 50 == 0: say("joined", step, f"loss {float(loss):.3f}", judge(students, held)); save()
+    say("end", judge(students, held)); save()
 
 
 if __name__ == "__main__":

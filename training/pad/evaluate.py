@@ -1,4 +1,4 @@
-"""Compares pad-student with its teachers on pictures neither the student nor its training saw.
+"""Compares the students with their teachers on pictures neither the students nor their training saw.
 
 Boxes come from the product's own detector: JSON lines with `path`, `bbox`,
 `label` (live, print or empty). Prints agreement on all pictures and, where there
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from distil import MiniFasNet, Student
+from distil import Student, Teacher
 
 
 def crop(img, box, scale):
@@ -33,19 +33,26 @@ def auc(live, fake):
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("--boxes", required=True); a.add_argument("--teachers", nargs=2, required=True); a.add_argument("--student", required=True)
+    a.add_argument("--weights", type=float, nargs=2, default=[1, 3], help="of the nets in the score; 0 leaves one out")
     a = a.parse_args()
+    weights = np.array(a.weights) / sum(a.weights)
     rows = [json.loads(l) for l in open(a.boxes)]
     rows = [r for r in rows if r.get("bbox")]
     state = torch.load(a.student, map_location="cpu", weights_only=False)
-    net = Student(); net.load_state_dict(state["ema"]); net.eval()
-    teachers = [MiniFasNet(t) for t in a.teachers]
+    nets = [Student(*shape) for shape in state["shape"]]
+    for net, weights_of in zip(nets, state["students"]):
+        net.load_state_dict(weights_of); net.eval()
+    teachers = [Teacher(t) for t in a.teachers]
+    live = lambda logits: float(F.softmax(logits, 1)[:, 1].mean())
     s, t = [], []
     with torch.inference_mode():
         for r in rows:
             img = cv2.imread(r["path"])
-            x = [torch.from_numpy(crop(img, r["bbox"], k)[None]).float() for k in (2.7, 4.0)]
-            t.append(float(sum(F.softmax(n(c)[0], 1)[0, 1] for n, c in zip(teachers, x)) / 2))
-            s.append(float(sum(F.softmax(net(c)[i], 1)[0, 1] for i, c in enumerate(x)) / 2))
+            crops = [crop(img, r["bbox"], k) for k in (2.7, 4.0)]
+            # The crop and its mirror image, as the product asks.
+            x = [torch.from_numpy(np.stack([c, c[:, :, ::-1]])).float() for c in crops]
+            t.append(float(weights @ [live(n(c)[2]) for n, c in zip(teachers, x)]))
+            s.append(float(weights @ [live(n(c)) for n, c in zip(nets, x)]))
     s, t = np.array(s), np.array(t)
     out = {"n": len(rows), "r": float(np.corrcoef(s, t)[0, 1]), "agree": float(((s > .5) == (t > .5)).mean()), "mae": float(np.abs(s - t).mean())}
     label = np.array([r.get("label", "") for r in rows])

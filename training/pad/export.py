@@ -1,86 +1,88 @@
-"""Writes a student as ONNX (opset 13) and checks it against PyTorch.
+"""Writes the students as ONNX (opset 13), weights in half precision, and checks them against PyTorch.
 
-    python export.py STUDENT.pt OUT.onnx
+    python export.py STUDENT.pt OUT_PREFIX
 
-Input  `crop`   f32 [n, 3, 80, 80], BGR 0..255.
-Output `narrow` and `wide` f32 [n, 3]: logits of the two teachers (crop 2.7 and 4.0 times the box), class 1 = live.
-Batch normalisation is folded; the graph holds only Conv, Relu, Add, Flatten and Gemm.
+Writes OUT_PREFIX-v2.onnx and OUT_PREFIX-v1se.onnx: input `input` f32 [1, 3, 80, 80] BGR 0..255, output `logits` [1, 3], class 1 = live, as
+their teachers. What whitens a stage's input and scales its output is folded into the convolutions beside it.
 A student is added to the manifest only if evaluate.py says that it agrees with its teachers.
 """
 import argparse, hashlib
 import numpy as np
 import onnx, onnxruntime, torch
-import torch.nn as nn
 from onnx import TensorProto, helper, numpy_helper
-from distil import Student
+from distil import STAGES, Student
 
 
 def graph(net):
     nodes, weights = [], []
 
-    def keep(name, tensor):
-        weights.append(numpy_helper.from_array(np.ascontiguousarray(tensor.detach().numpy()), name))
-        return name
+    def keep(tensor):
+        """A weight: stored in half precision, which both runtimes turn into f32 once, when they load it."""
+        name = f"w{len(weights)}"
+        weights.append(numpy_helper.from_array(tensor.detach().numpy().astype(np.float16), name))
+        nodes.append(helper.make_node("Cast", [name], [name + "_f"], to=TensorProto.FLOAT))
+        return name + "_f"
 
-    def conv(module, norm, x, name):
-        w = module.weight.detach().clone()
-        b = torch.zeros(w.shape[0])
-        if norm is not None:
-            k = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            w, b = w * k.view(-1, 1, 1, 1), norm.bias - norm.running_mean * k
-        nodes.append(helper.make_node("Conv", [x, keep(name + ".w", w), keep(name + ".b", b)], [name], name=name,
-                                      kernel_shape=list(module.kernel_size), strides=list(module.stride),
-                                      pads=[module.padding[0], module.padding[1]] * 2, group=module.groups))
-        return name
-
-    def op(kind, inputs, name, **attributes):
+    def op(kind, inputs, **attributes):
+        name = f"v{len(nodes)}"
         nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
-    # (x - 127.5) / 64, as a convolution of one pixel: padding follows it, so it cannot be folded into the next one.
-    first = nn.Conv2d(3, 3, 1, groups=3, bias=True)
-    first.weight.data.fill_(1 / 64)
-    nodes.append(helper.make_node("Conv", ["crop", keep("scale.w", first.weight), keep("scale.b", torch.full((3,), -127.5 / 64))],
-                                  ["scaled"], name="scaled", kernel_shape=[1, 1], group=3))
-    x = op("Relu", [conv(net.stem[0], net.stem[1], "scaled", "stem")], "stem_relu")
-    for i, stage in enumerate((net.s1, net.s2, net.s3, net.s4)):
-        for j, block in enumerate(stage):
-            p = f"s{i}_{j}"
-            y = op("Relu", [conv(block.a[0], block.a[1], x, p + "_a")], p + "_ar")
-            y = conv(block.b[0], block.b[1], y, p + "_b")
-            shortcut = x if isinstance(block.s, nn.Identity) else conv(block.s[0], block.s[1], x, p + "_s")
-            x = op("Relu", [op("Add", [y, shortcut], p + "_sum")], p)
-    x = op("Flatten", [conv(net.dw[0], net.dw[1], x, "pool")], "vector", axis=1)
-    for name, head in zip(("narrow", "wide"), net.heads):
-        h = op("Gemm", [x, keep(name + ".w1", head[0].weight), keep(name + ".b1", head[0].bias)], name + "_1", transB=1)
-        h = op("Relu", [h], name + "_r")
-        op("Gemm", [h, keep(name + ".w2", head[2].weight), keep(name + ".b2", head[2].bias)], name, transB=1)
+    def conv(x, w, b, stride=1, pad=0, groups=1):
+        return op("Conv", [x, keep(w), keep(b)], kernel_shape=list(w.shape[2:]), strides=[stride] * 2, pads=[pad] * 4, group=groups)
+
+    def prelu(x, slope):
+        return op("PRelu", [x, keep(slope.view(-1, 1, 1))])
+
+    x = "input"
+    for name, s in zip(STAGES, net.stages):
+        w = s.expand @ s.white
+        b = s.expand_bias - w @ s.mean
+        if name == "head":
+            h = prelu(conv(x, w[:, :, None, None], b), s.slope1)
+            h = op("Flatten", [conv(h, s.dw[:, None], torch.zeros(len(w)), groups=len(w))], axis=1)
+            w, b = s.project[128:] * s.scale[128:, None], s.project_bias[128:] * s.scale[128:]
+            nodes.append(helper.make_node("Gemm", [h, keep(w), keep(b)], ["logits"], transB=1))
+            break
+        h = conv(x, w.view(-1, 3, 3, 3), b, 2, 1) if s.stem else conv(x, w[:, :, None, None], b)
+        h = prelu(h, s.slope1)
+        h = prelu(conv(h, s.dw, s.dw_bias, 1 if s.stem else s.stride, 1, len(w)), s.slope2)
+        y = conv(h, (s.project * s.scale[:, None])[:, :, None, None], s.project_bias * s.scale)
+        if s.gate:
+            z = op("GlobalAveragePool", [y])
+            z = op("Relu", [conv(z, (s.fc1 / s.scale)[:, :, None, None], s.fc1_bias)])
+            z = op("Sigmoid", [conv(z, s.fc2[:, :, None, None], s.fc2_bias)])
+            y = op("Mul", [y, op("Add", [z, z])])
+        x = op("Add", [x, y]) if s.residual else y
     shape = lambda n, dims: helper.make_tensor_value_info(n, TensorProto.FLOAT, dims)
     return helper.make_model(
-        helper.make_graph(nodes, "pad-student", [shape("crop", ["n", 3, 80, 80])],
-                          [shape("narrow", ["n", 3]), shape("wide", ["n", 3])], weights),
+        helper.make_graph(nodes, "pad-student", [shape("input", [1, 3, 80, 80])], [shape("logits", [1, 3])], weights),
         opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("student")
-    a.add_argument("out")
+    a.add_argument("prefix")
     a = a.parse_args()
-    net = Student()
-    net.load_state_dict(torch.load(a.student, map_location="cpu")["ema"])
-    net.eval()
-    model = graph(net)
-    onnx.checker.check_model(model)
-    data = model.SerializeToString()
-    x = (np.random.default_rng(1).random((4, 3, 80, 80)) * 255).astype(np.float32)
-    got = onnxruntime.InferenceSession(data).run(None, {"crop": x})
-    with torch.inference_mode():
-        want = net(torch.from_numpy(x))
-    apart = max(float(np.abs(g - w.numpy()).max()) for g, w in zip(got, want))
-    assert apart < 1e-3, apart
-    open(a.out, "wb").write(data)
-    print(f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}, largest difference {apart:.1e}")
+    state = torch.load(a.student, map_location="cpu", weights_only=False)
+    for name, shape, weights in zip(("v2", "v1se"), state["shape"], state["students"]):
+        net = Student(*shape)
+        net.load_state_dict(weights)
+        net.eval()
+        model = graph(net)
+        onnx.checker.check_model(model)
+        data = model.SerializeToString()
+        session = onnxruntime.InferenceSession(data)
+        apart = 0.0
+        for x in (np.random.default_rng(1).random((8, 1, 3, 80, 80)) * 255).round().astype(np.float32):
+            with torch.inference_mode():
+                want = net(torch.from_numpy(x)).softmax(1).numpy()
+            got = torch.from_numpy(session.run(None, {"input": x})[0]).softmax(1).numpy()
+            apart = max(apart, float(np.abs(got - want).max()))
+        assert apart < 0.02, apart
+        open(f"{a.prefix}-{name}.onnx", "wb").write(data)
+        print(f"{a.prefix}-{name}.onnx {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}, largest difference of a share {apart:.1e}")
 
 
 if __name__ == "__main__":
