@@ -172,7 +172,8 @@ pub struct Summary {
 pub fn import(format: Format, path: &Path, sink: &mut dyn FnMut(Entity)) -> Result<Summary, ImportError> {
     let mut summary = Summary::default();
     let mut counted = |entity: Entity| {
-        if entity.names.is_empty() {
+        // Entries without an id of their own would all be one entry.
+        if entity.names.is_empty() || entity.key.ends_with(':') {
             return false;
         }
         let names = entity.names.len() as u64;

@@ -187,7 +187,9 @@ pub(super) fn ofac_advanced(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result
     let mut countries: HashMap<String, String> = HashMap::new();
     let mut locations: HashMap<String, (String, String)> = HashMap::new();
     let mut documents: HashMap<String, Vec<(String, String, String)>> = HashMap::new();
-    let mut parties: Vec<(String, Entity)> = Vec::new();
+    let mut parties: Vec<Entity> = Vec::new();
+    // Profiles by their place: tens of thousands of entries point back at them.
+    let mut profiles: HashMap<String, usize> = HashMap::new();
     let mut published = String::new();
     records(path, "ofac-xml", open(path)?, &wanted, &mut |node| match node.name.as_str() {
         "DateOfIssue" => {
@@ -250,11 +252,14 @@ pub(super) fn ofac_advanced(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result
                 documents: &documents,
                 countries: &countries,
             };
-            parties.extend(known.party(&node));
+            if let Some((profile, entity)) = known.party(&node) {
+                profiles.insert(profile, parties.len());
+                parties.push(entity);
+            }
         }
         "SanctionsEntry" => {
             let profile = node.attribute("ProfileID");
-            if let Some((_, entity)) = parties.iter_mut().rev().find(|(id, _)| id == profile) {
+            if let Some(entity) = profiles.get(profile).and_then(|&at| parties.get_mut(at)) {
                 for measure in node.all("SanctionsMeasure") {
                     Entity::add_text(&mut entity.programs, measure.get("Comment"));
                 }
@@ -262,7 +267,7 @@ pub(super) fn ofac_advanced(path: &Path, sink: &mut dyn FnMut(Entity)) -> Result
         }
         _ => {}
     })?;
-    parties.into_iter().for_each(|(_, entity)| sink(entity));
+    parties.into_iter().for_each(sink);
     Ok(published)
 }
 
