@@ -22,6 +22,8 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
         .arg(&data)
         .arg("--out")
         .arg(&out)
+        .arg("--install-age")
+        .arg(target.join("bench/age-models"))
         .status()
         .context("cannot start cargo")?;
     if !status.success() {

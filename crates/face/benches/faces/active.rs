@@ -78,6 +78,8 @@ pub(crate) fn measure(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
         .into_iter()
         .filter(|f| f.to_string_lossy().contains("neutral"))
         .collect();
+    // Other challenges and other movements of the same people: for confirming what was chosen on the first ones.
+    let first: u64 = std::env::var("ACTIVE_FIRST_SEED").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
     let sequences: Vec<usize> = (0..count).collect();
     let mut out = serde_json::Map::new();
     let only = std::env::var("ACTIVE_KIND").ok();
@@ -90,7 +92,7 @@ pub(crate) fn measure(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
         let results = crate::parallel(&sequences, |&i| -> anyhow::Result<Option<[Outcome; 3]>> {
             let picture = small(&decode(&files[i % files.len()])?);
             let Some(face) = prominent(engine, &picture)? else { return Ok(None) };
-            let seed = i as u64 + 1;
+            let seed = first + i as u64;
             let challenge = make(seed * 7_919);
             let judged = |frames: &[Observation], challenge: &Challenge| {
                 let report = verify(challenge, frames);

@@ -1,7 +1,7 @@
 //! Measures what this crate promises: verification, liveness, search, speed, age.
 //!
-//! `cargo bench -p face --bench faces -- --data DIR --out JSON [--only SECTION]… [--ideas]` (or
-//! `cargo xtask bench faces`); `--meshes FILE` writes meshes for `training/align` and ends. Every rate has its n and its 95 % interval.
+//! `cargo bench -p face --bench faces -- --data DIR --out JSON [--only SECTION]… [--ideas]
+//! [--install-age DIR]` (or `cargo xtask bench faces`); `--meshes FILE [--of FOLDER]…` writes boxes and meshes for `training/` and ends. Every rate has its n and its 95 % interval.
 
 mod active;
 mod render;
@@ -33,13 +33,14 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     };
     let only = values("--only");
+    let install_age = values("--install-age").pop().map(PathBuf::from);
     // Ensembles of frames and the coarse mesh too: eight times the computing.
     let ideas = arguments.iter().any(|a| a == "--ideas");
     let wanted = |section: &str| only.is_empty() || only.iter().any(|o| o == section);
     let models = Models::open(&Models::default_dir())?;
     let engine = Engine::open(&models)?;
     if let Some(out) = values("--meshes").pop() {
-        return meshes(&engine, &data, Path::new(&out));
+        return meshes(&engine, &data, &values("--of"), Path::new(&out));
     }
     let mut report = serde_json::Map::new();
     report.insert("model".into(), engine.model().into());
@@ -60,7 +61,7 @@ fn main() -> anyhow::Result<()> {
     section("active", &|| active::measure(&engine, &data))?;
     section("search", &search)?;
     section("speed", &|| speed(&engine, &data))?;
-    section("age", &|| age(&engine, &models, &data))?;
+    section("age", &|| age(&engine, &models, &data, install_age.as_deref()))?;
     if let Some(calibration) = measured.borrow().as_ref() {
         report.insert("calibration".into(), json!(calibration.to_toml()?));
     }
@@ -70,14 +71,16 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Meshes of the licence-clean portraits as `training/align/measure.py` reads them: one JSON line a picture.
-fn meshes(engine: &Engine, data: &Path, out: &Path) -> anyhow::Result<()> {
+/// Boxes and meshes as `training/pad/evaluate.py` and `training/align/measure.py` read them: one JSON line a picture of the
+/// folders, which are the licence-clean portraits unless others are named.
+fn meshes(engine: &Engine, data: &Path, folders: &[String], out: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
-    for folder in ["documents/faces_london", "documents/faces_cc0_lisa"] {
+    let clean = ["documents/faces_london", "documents/faces_cc0_lisa"].map(str::to_owned);
+    for folder in if folders.is_empty() { &clean } else { folders } {
         for file in pictures(&data.join(folder))? {
             let Some(face) = prominent(engine, &decode(&file)?)? else { continue };
             let points: Vec<[f32; 2]> = face.mesh.points.iter().map(|p| [p[0], p[1]]).collect();
-            text += &format!("{}\n", json!({ "path": file, "points": points }));
+            text += &format!("{}\n", json!({ "path": file, "bbox": face.bbox, "points": points }));
         }
     }
     Ok(std::fs::write(out, text)?)
@@ -767,18 +770,44 @@ fn speed(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
     Ok(Value::Object(out))
 }
 
-fn age(engine: &Engine, models: &Models, data: &Path) -> anyhow::Result<Value> {
-    let estimator = match AgeEstimator::open(models) {
-        Ok(estimator) => estimator,
-        Err(error) => {
-            say(&format!("not evaluated: {error}"));
-            return Ok(json!({ "status": "not_evaluated" }));
-        }
+/// The age net: the operator's, or one that the bench installs for itself into `folder`.
+fn age_net(models: &Models, folder: Option<&Path>) -> anyhow::Result<Option<AgeEstimator>> {
+    let missing = match AgeEstimator::open(models) {
+        Ok(estimator) => return Ok(Some(estimator)),
+        Err(error) => error,
+    };
+    let Some(folder) = folder else {
+        say(&format!("not evaluated: {missing}; --install-age DIR fetches it for the bench alone"));
+        return Ok(None);
+    };
+    let note = models.entry("faceres-age").map_or("", |e| e.provenance.as_str());
+    say(&format!("the opt-in age net is installed for this bench alone; its licence note: {note}"));
+    // The entry leads to npm; without it the section is skipped, not failed.
+    if let Err(error) = inference::install::install(folder, &["faceres-age".to_owned()], &mut |_| {}) {
+        say(&format!("not evaluated: {error}"));
+        return Ok(None);
+    }
+    Ok(Some(AgeEstimator::open(&Models::open(folder)?)?))
+}
+
+/// What was answered to a threshold about people who are older, and about people who are younger.
+#[derive(Default)]
+struct Asked {
+    /// Over, uncertain, under.
+    older: [usize; 3],
+    younger: [usize; 3],
+}
+
+fn age(engine: &Engine, models: &Models, data: &Path, install: Option<&Path>) -> anyhow::Result<Value> {
+    let Some(estimator) = age_net(models, install)? else {
+        return Ok(json!({ "status": "not_evaluated" }));
     };
     let folder = data.join("documents/faces_london");
     let info = london_info(&std::fs::read_to_string(folder.join("london_info.csv")).unwrap_or_default());
     let (mut errors, mut truths) = (Vec::new(), Vec::new());
-    let mut answers: BTreeMap<String, usize> = BTreeMap::new();
+    let questions =
+        [(18.0, 0.0), (18.0, 7.0), (21.0, 0.0), (21.0, 7.0), (25.0, 0.0), (25.0, 7.0), (30.0, 7.0)];
+    let mut answers: [Asked; 7] = Default::default();
     let mut covered = 0;
     for file in pictures(&folder)? {
         let stem = name(&file);
@@ -792,17 +821,14 @@ fn age(engine: &Engine, models: &Models, data: &Path) -> anyhow::Result<Value> {
         errors.push(age.years - truth);
         truths.push(*truth);
         covered += usize::from((age.low..=age.high).contains(truth));
-        for (threshold, buffer) in [(18.0, 0.0), (18.0, 7.0), (21.0, 7.0), (25.0, 7.0), (30.0, 7.0)] {
-            let right = if *truth >= threshold { Answer::Over } else { Answer::Under };
-            let got = age.at_least(threshold, buffer);
-            let kind = if got == Answer::Uncertain {
-                "uncertain"
-            } else if got == right {
-                "right"
-            } else {
-                "wrong"
+        for ((threshold, buffer), asked) in questions.iter().zip(&mut answers) {
+            let kind = match age.at_least(*threshold, *buffer) {
+                Answer::Over => 0,
+                Answer::Uncertain => 1,
+                Answer::Under => 2,
             };
-            *answers.entry(format!("{threshold}+{buffer} {kind}")).or_default() += 1;
+            let side = if truth >= threshold { &mut asked.older } else { &mut asked.younger };
+            side[kind] += 1;
         }
     }
     let n = errors.len().max(1) as f64;
@@ -813,12 +839,38 @@ fn age(engine: &Engine, models: &Models, data: &Path) -> anyhow::Result<Value> {
     let q90 = sorted.get((sorted.len() * 9 / 10).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0);
     let average = truths.iter().sum::<f64>() / n;
     let constant = truths.iter().map(|t| (t - average).abs()).sum::<f64>() / n;
+    // Of the mean: 1.96 standard errors of the absolute errors.
+    let spread = (errors.iter().map(|e| (e.abs() - mae).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+    let half = 1.96 * spread / n.sqrt();
     say(&format!(
-        "London n={} MAE {mae:.2} bias {bias:+.2} 90 % within {q90:.1} (interval holds {covered}); a constant guess {constant:.2}; {answers:?}",
-        errors.len()
+        "London n={}: MAE {mae:.2} years (95 % {:.2}..{:.2}), bias {bias:+.2}, 90 % within {q90:.1} (interval holds {covered}); a constant guess {constant:.2}",
+        errors.len(),
+        mae - half,
+        mae + half
     ));
+    say(
+        "at least | buffer | older: over, uncertain, under (wrong, 95 %) | younger: over (wrong, 95 %), uncertain, under",
+    );
+    let mut table = Vec::new();
+    for ((threshold, buffer), Asked { older, younger }) in questions.iter().zip(&answers) {
+        let (old, young) = (older.iter().sum::<usize>(), younger.iter().sum::<usize>());
+        let of = |wrong: usize, n: usize| match interval(wrong as u64, n as u64) {
+            _ if n == 0 => "nobody".to_owned(),
+            [low, high] => format!("{wrong} of {n}: {:.0}-{:.0} %", low * 100.0, high * 100.0),
+        };
+        say(&format!(
+            "{threshold:>8} | {buffer:>6} | {older:?} ({}) | {younger:?} ({})",
+            of(older[2], old),
+            of(younger[0], young)
+        ));
+        table.push(json!({
+            "threshold": threshold, "buffer": buffer,
+            "older": { "over": older[0], "uncertain": older[1], "under": older[2], "wrong": rate(older[2], old) },
+            "younger": { "over": younger[0], "uncertain": younger[1], "under": younger[2], "wrong": rate(younger[0], young) },
+        }));
+    }
     Ok(json!({
-        "n": errors.len(), "mae": mae, "bias": bias, "abs_error_90": q90, "constant_guess_mae": constant,
-        "interval_covers": rate(covered, errors.len()), "answers": answers,
+        "n": errors.len(), "mae": mae, "mae_ci95": [mae - half, mae + half], "bias": bias, "abs_error_90": q90,
+        "constant_guess_mae": constant, "interval_covers": rate(covered, errors.len()), "answers": table,
     }))
 }
