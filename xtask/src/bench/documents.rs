@@ -337,7 +337,7 @@ fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::R
             fields.0 += usize::from(right);
             fields.1 += 1;
         }
-        for net in NETS {
+        for (net, _) in NETS {
             *pixels.entry(net).or_default() += record["net_pixels"][net].as_f64().unwrap_or(0.0);
         }
     }
@@ -387,12 +387,24 @@ fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::R
     let peak = value["peak_gflops"].as_f64().unwrap_or(0.0);
     println!("\none core multiplies matrices at {peak:.0} GFLOP/s (measured); by net, a picture:");
     let mut bounds = serde_json::Map::new();
-    for net in NETS {
+    let mut least: BTreeMap<&str, f64> = BTreeMap::new();
+    for (net, stage) in NETS {
         let per_pixel = value["flops_per_pixel"][net].as_f64().unwrap_or(0.0);
         let gflop = pixels.get(net).copied().unwrap_or(0.0) / n * per_pixel / 1e9;
         let bound_ms = gflop / peak.max(1e-9) * 1e3;
         println!("{net:24} {gflop:>8.2} GFLOP  at least {bound_ms:>6.0} CPU ms");
         bounds.insert(net.to_owned(), json!({ "gflop": gflop, "bound_ms": bound_ms }));
+        *least.entry(stage).or_default() += bound_ms;
+    }
+    let mut spent: BTreeMap<&str, f64> = BTreeMap::new();
+    for record in ours.lines.values() {
+        for (stage, ms) in record["cpu_ms"].as_object().into_iter().flatten() {
+            *spent.entry(stage).or_default() += ms.as_f64().unwrap_or(0.0) / n;
+        }
+    }
+    println!("\n{:24} {:>14} {:>20}", "by stage, a picture", "CPU ms spent", "least, by its nets");
+    for (stage, ms) in &spent {
+        println!("{stage:24} {ms:>14.0} {:>20.0}", least.get(stage).copied().unwrap_or(0.0));
     }
     Ok(json!({ "same_pictures": rows, "peak_gflops": peak, "bounds": bounds, "versions": value["versions"] }))
 }
@@ -435,8 +447,13 @@ fn cases(documents: &Path, folder: &Path) -> anyhow::Result<(PathBuf, Value)> {
     Ok((folder.to_owned(), Value::Object(cases)))
 }
 
-/// Nets that read, as the manifest names them.
-const NETS: [&str; 5] =
-    ["ppocr-v6-det", "ppocr-v6-det-tiny", "ppocr-v6-rec", "ppocr-v6-rec-tiny", "mrz-lines"];
+/// Nets that read, as the manifest names them, and the stage in which each works.
+const NETS: [(&str, &str); 5] = [
+    ("ppocr-v6-det", "text_detection"),
+    ("ppocr-v6-det-tiny", "text_detection"),
+    ("ppocr-v6-rec", "text_recognition"),
+    ("ppocr-v6-rec-tiny", "text_recognition"),
+    ("mrz-lines", "mrz"),
+];
 /// What the comparison installs; `onnx` counts the nets' operations.
 const PEERS: [&str; 4] = ["rapidocr==3.10.0", "onnxruntime==1.32.0", "PassportEye==2.2.2", "onnx"];
