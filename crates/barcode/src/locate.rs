@@ -32,24 +32,54 @@ fn blocks(picture: &Gray) -> Blocks {
     let mut cells = vec![(0.0, 0.0, 0.0); columns * rows];
     let row_of =
         |y: usize| picture.pixels.get(y * picture.width..(y + 1) * picture.width).unwrap_or_default();
+    let last = picture.width.saturating_sub(1);
     for y in 1..picture.height.saturating_sub(1) {
         let row = y / BLOCK;
         let Some(cells) = cells.get_mut(row * columns..(row + 1) * columns) else { break };
         let (above, here, below) = (row_of(y - 1), row_of(y), row_of(y + 1));
-        let triples = above.windows(3).zip(here.windows(3)).zip(below.windows(3));
-        for (x, ((a, h), b)) in (1..).zip(triples) {
-            let ([a0, a1, a2], [h0, _, h2], [b0, b1, b2]) = (a, h, b) else { continue };
-            let of = |p: &u8| i32::from(*p);
-            let gx = of(a2) + 2 * of(h2) + of(b2) - of(a0) - 2 * of(h0) - of(b0);
-            let gy = of(b0) + 2 * of(b1) + of(b2) - of(a0) - 2 * of(a1) - of(a2);
-            if let Some(cell) = cells.get_mut(x / BLOCK) {
-                cell.0 += (gx * gx - gy * gy) as f32;
-                cell.1 += (2 * gx * gy) as f32;
-                cell.2 += (gx * gx + gy * gy) as f32;
-            }
+        for (column, cell) in cells.iter_mut().enumerate() {
+            let (from, to) = ((column * BLOCK).max(1), (column * BLOCK + BLOCK).min(last));
+            let (Some(a), Some(h), Some(b)) =
+                (above.get(from - 1..to + 1), here.get(from - 1..to + 1), below.get(from - 1..to + 1))
+            else {
+                continue;
+            };
+            let (xx, yy, xy) = match (a.first_chunk(), h.first_chunk(), b.first_chunk()) {
+                (Some(a), Some(h), Some(b)) => products::<BLOCK, { BLOCK + 2 }>(a, h, b),
+                // The first and the last column lack a neighbour.
+                _ => (0..to - from).fold((0, 0, 0), |sum, i| {
+                    let three = |row: &[u8]| row.get(i..i + 3).and_then(|p| p.first_chunk().copied());
+                    let (Some(a), Some(h), Some(b)) = (three(a), three(h), three(b)) else { return sum };
+                    let (xx, yy, xy) = products::<1, 3>(&a, &h, &b);
+                    (sum.0 + xx, sum.1 + yy, sum.2 + xy)
+                }),
+            };
+            cell.0 += (xx - yy) as f32;
+            cell.1 += (2 * xy) as f32;
+            cell.2 += (xx + yy) as f32;
         }
     }
     Blocks { columns, rows, cells }
+}
+
+/// Sums of gx², gy² and gx·gy (Sobel) over `N` pixels of a row, from the three rows around them. Sixteen bits hold a
+/// gradient, and of a fixed number of them the compiler makes vectors.
+fn products<const N: usize, const M: usize>(
+    above: &[u8; M],
+    here: &[u8; M],
+    below: &[u8; M],
+) -> (i32, i32, i32) {
+    let (mut gx, mut gy) = ([0_i16; N], [0_i16; N]);
+    let rows = above.windows(3).zip(here.windows(3)).zip(below.windows(3));
+    for ((gx, gy), ((a, h), b)) in gx.iter_mut().zip(&mut gy).zip(rows) {
+        let ([a0, a1, a2], [h0, _, h2], [b0, b1, b2]) = (a, h, b) else { continue };
+        let of = |p: &u8| i16::from(*p);
+        *gx = of(a2) + 2 * of(h2) + of(b2) - of(a0) - 2 * of(h0) - of(b0);
+        *gy = of(b0) + 2 * of(b1) + of(b2) - of(a0) - 2 * of(a1) - of(a2);
+    }
+    let dot =
+        |a: &[i16; N], b: &[i16; N]| a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum::<i32>();
+    (dot(&gx, &gx), dot(&gy, &gy), dot(&gx, &gy))
 }
 
 /// Sums each cell with its neighbours within `reach`.

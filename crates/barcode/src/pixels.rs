@@ -89,25 +89,21 @@ impl Gray {
         if factor >= 1.0 {
             return self.drawn(width, height, |x, y| (x * fx, y * fy));
         }
-        let spans = |n: usize, step: f32, most: usize| -> Vec<(usize, usize)> {
-            (0..n)
-                .map(|i| ((i as f32 * step) as usize, (((i + 1) as f32 * step).ceil() as usize).min(most)))
-                .collect()
-        };
         let (across, down) = (spans(width, fx, self.width), spans(height, fy, self.height));
         let mut pixels = Vec::with_capacity(width * height);
-        let mut sums = vec![0_u32; self.width];
-        for (y0, y1) in down {
-            sums.fill(0);
-            for row in y0..y1 {
+        let mut sums = vec![0.0_f32; self.width];
+        for (top, weights) in &down {
+            sums.fill(0.0);
+            for (row, weight) in (*top..).zip(weights) {
                 let row = self.pixels.get(row * self.width..(row + 1) * self.width).unwrap_or_default();
                 for (sum, pixel) in sums.iter_mut().zip(row) {
-                    *sum += u32::from(*pixel);
+                    *sum += weight * f32::from(*pixel);
                 }
             }
-            for (x0, x1) in &across {
-                let sum: u32 = sums.get(*x0..*x1).unwrap_or_default().iter().sum();
-                pixels.push((sum / ((x1 - x0) * (y1 - y0)).max(1) as u32) as u8);
+            for (left, weights) in &across {
+                let values = sums.get(*left..left + weights.len()).unwrap_or_default();
+                let sum: f32 = values.iter().zip(weights).map(|(value, weight)| value * weight).sum();
+                pixels.push((sum + 0.5) as u8);
             }
         }
         Self { width, height, pixels }
@@ -180,6 +176,21 @@ impl Gray {
     }
 }
 
+/// Of each of `n` parts of `step` pixels the first pixel and the share that each pixel has in it: modules keep their
+/// width where whole pixels only would make every third one wider.
+fn spans(n: usize, step: f32, most: usize) -> Vec<(usize, Vec<f32>)> {
+    let part = |i: usize| {
+        let (start, end) = (i as f32 * step, ((i + 1) as f32 * step).min(most as f32));
+        let first = (start as usize).min(most.saturating_sub(1));
+        let last = (end.ceil() as usize).clamp(first + 1, most.max(first + 1));
+        let share = |k: usize| (end.min(k as f32 + 1.0) - start.max(k as f32)).max(0.0);
+        let total: f32 = (first..last).map(share).sum();
+        let weights = (first..last).map(|k| if total > 0.0 { share(k) / total } else { 1.0 });
+        (first, weights.collect())
+    };
+    (0..n).map(part).collect()
+}
+
 /// A rotation about the middle, from the turned picture back to the first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Turn {
@@ -233,5 +244,30 @@ impl Square {
         let w = g * u + h * v + 1.0;
         let w = if w.abs() < 1e-6 { 1e-6 } else { w };
         ((a * u + b * v + c) / w, (d * u + e * v + f) / w)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shrinking_keeps_the_mean_and_the_width_of_modules() {
+        // Bars of five pixels, shrunk by 0.6: three pixels each, with clean edges.
+        let bar = |x: usize| if x / 5 % 2 == 0 { 20 } else { 220 };
+        let picture = Gray { width: 100, height: 10, pixels: (0..1000).map(|i| bar(i % 100)).collect() };
+        let small = picture.scaled(0.6);
+        assert_eq!((small.width, small.height), (60, 6));
+        assert!((0..60).all(|x| small.pixels.get(60 + x) == Some(&bar(x * 5 / 3))), "{:?}", small.pixels);
+        let even = Gray { width: 97, height: 31, pixels: vec![77; 97 * 31] };
+        assert!(even.scaled(0.37).pixels.iter().all(|p| *p == 77));
+    }
+
+    #[test]
+    fn the_grey_between_pixels_is_their_mean_and_white_outside() {
+        let picture = Gray { width: 2, height: 2, pixels: vec![0, 100, 40, 200] };
+        assert_eq!(picture.bilinear(0.5, 0.5), 85.0);
+        assert_eq!(picture.bilinear(1.0, 0.0), 100.0);
+        assert_eq!(picture.bilinear(-3.0, 0.0), 255.0);
     }
 }
