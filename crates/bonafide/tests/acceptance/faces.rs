@@ -168,13 +168,16 @@ fn t54_without_a_recorded_consent_nothing_of_a_face_is_done_and_withdrawing_it_e
     }
     assert_eq!(server.post_json("/v3/consents/", k, &json!({ "vendor_data": "ben" })).status, 400);
 
-    // The same person's hosted session: its consent is recorded too, and withdrawing ends it.
-    let new = json!({ "workflow_id": key.workflow, "vendor_data": "ben" });
+    // The same person's hosted session: its consent is recorded too, in the language shown, and withdrawing ends it.
+    let new = json!({ "workflow_id": key.workflow, "vendor_data": "ben", "language": "de" });
     let session = server.post_json("/v3/session/", k, &new).json();
     let link = session["url"].as_str().unwrap();
     let plain = "application/x-www-form-urlencoded";
     assert_eq!(server.post(&format!("{link}/consent"), "", plain, b"agree=true").status, 200);
-    assert_eq!(server.get("/v3/consents/?vendor_data=ben", k).json()["count"], 2);
+    let consents = server.get("/v3/consents/?vendor_data=ben", k).json();
+    assert_eq!(consents["count"], 2);
+    let languages: Vec<_> = consents["results"].as_array().unwrap().iter().map(|c| &c["language"]).collect();
+    assert!(languages.contains(&&json!("en")) && languages.contains(&&json!("de")), "{languages:?}");
     let withdrawn = server.post_json("/v3/consents/withdraw/", k, &json!({ "vendor_data": "ben" }));
     assert_eq!(withdrawn.json(), json!({ "vendor_data": "ben", "withdrawn": 2 }));
     assert_eq!(refused("face-match", &[("vendor_data", "ben")]).1, "consent_required");
