@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn shrinking_keeps_the_mean_and_the_width_of_modules() {
         // Bars of five pixels, shrunk by 0.6: three pixels each, with clean edges.
-        let bar = |x: usize| if x / 5 % 2 == 0 { 20 } else { 220 };
+        let bar = |x: usize| if (x / 5).is_multiple_of(2) { 20 } else { 220 };
         let picture = Gray { width: 100, height: 10, pixels: (0..1000).map(|i| bar(i % 100)).collect() };
         let small = picture.scaled(0.6);
         assert_eq!((small.width, small.height), (60, 6));
