@@ -16,6 +16,10 @@ const WORK_SIDE: u32 = 2000;
 /// Long side of the text detector's input.
 pub(crate) const DETECT_SIDE: u32 = 960;
 
+/// Text running down the page, as a share of that across it, from which the page is looked at on its side too: the net
+/// finds level lines whole and sideways ones in pieces.
+const SIDEWAYS: f32 = 0.3;
+
 /// A side: picture, where the document lies in the photo, and its text boxes.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
@@ -62,18 +66,24 @@ impl Page {
     /// Finds the text boxes and turns the page so that most text runs left to right (or upside down).
     pub(crate) fn find_text(&mut self, detector: &Detector, long_side: u32) -> Result<(), RunError> {
         self.boxes = detect(detector, &self.image, long_side)?;
-        let (mut across, mut down) = (0.0, 0.0);
-        for quad in &self.boxes {
-            let (w, h) = (width(quad), height(quad));
-            if w > 2.0 * h {
-                let (dx, dy) = ((quad[1].x - quad[0].x).abs(), (quad[1].y - quad[0].y).abs());
-                if dx >= dy { across += w } else { down += w }
+        let (across, down) = (self.runs(false), self.runs(true));
+        if down > SIDEWAYS * across {
+            let mut turned = self.clone();
+            turned.turn(1);
+            turned.boxes = detect(detector, &turned.image, long_side)?;
+            if turned.runs(false) > across {
+                *self = turned;
             }
         }
-        if down > across {
-            self.turn(1);
-        }
         Ok(())
+    }
+
+    /// How much text runs across the page, or down it: long lines say more than as many pieces of them.
+    fn runs(&self, downwards: bool) -> f32 {
+        let slim = self.boxes.iter().filter(|q| width(q) > 2.0 * height(q));
+        slim.filter(|q| ((q[1].x - q[0].x).abs() < (q[1].y - q[0].y).abs()) == downwards)
+            .map(|q| width(q).powi(2))
+            .sum()
     }
 
     /// Turns page and boxes clockwise by quarter turns.
