@@ -385,7 +385,8 @@ impl Reader {
             // A zone may still be found now that the bottom is the bottom.
             *mrz = self.scan(page, today)?;
         }
-        let mut lines = self.recogniser.read(&page.image, &outside(page, mrz), mrz.as_ref().is_some_and(|d| d.valid))?;
+        let mut lines =
+            self.recogniser.read(&page.image, &outside(page, mrz), mrz.as_ref().is_some_and(|d| d.valid))?;
         lines.retain(is_legible);
         sort_lines(&mut lines);
         Ok(lines)
@@ -504,9 +505,8 @@ impl Reader {
                     let page = &s.page.image;
                     crate::template_fields::apply(template, s.side, &s.lines, page, context, &mut values);
                 }
-                let repeated = |name: &str, value: &Value| {
-                    zone.as_ref().is_some_and(|d| d.repeats(name, &value.value))
-                };
+                let repeated =
+                    |name: &str, value: &Value| zone.as_ref().is_some_and(|d| d.repeats(name, &value.value));
                 let taken = |line: &Line| {
                     let text = fold(&line.text());
                     values.iter().any(|(name, v)| {
