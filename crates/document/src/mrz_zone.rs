@@ -31,6 +31,8 @@ const MOST_CANDIDATES: usize = 60;
 const FEW_CANDIDATES: usize = 6;
 /// Mean probability of its lines' characters from which a zone is sure to be one, read the right way up.
 const ZONE_CONFIDENCE: f32 = 0.85;
+/// No zone has fewer fillers: one name from another, and what is left of a field.
+const LEAST_FILLERS: usize = 2;
 
 /// One strip as the recogniser saw it.
 #[derive(Debug, Clone)]
@@ -154,7 +156,7 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
         }
         let plausible = upright.iter().filter(|s| s.plausible()).cloned().collect();
         let found = grouped(net, image, plausible)?;
-        if found.first().is_some_and(|zone| mean_confidence(zone) >= ZONE_CONFIDENCE) {
+        if found.first().is_some_and(is_sure) {
             return Ok(found);
         }
     }
@@ -172,6 +174,13 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
         }
     }
     grouped(net, image, strips)
+}
+
+/// Whether these lines are a zone read the right way up. Fillers on their head pass for figures, and surely: lines
+/// without any are not yet a zone.
+fn is_sure(zone: &Zone) -> bool {
+    let fillers = zone.strips.iter().flat_map(|s| s.text.bytes()).filter(|b| *b == b'<').count();
+    mean_confidence(zone) >= ZONE_CONFIDENCE && fillers >= LEAST_FILLERS
 }
 
 /// Strips as completed zones of two lines or more, most convincing first.
@@ -468,7 +477,7 @@ fn decode_window(window: &[Strip], today: mrz::Today) -> Option<Decoded> {
     }
     let mrz = mrz::parse_as(reading.format, &lines, today).ok()?;
     let fillers: usize = lines.iter().map(|l| l.bytes().filter(|b| *b == b'<').count()).sum();
-    if fillers < 2 || !plausible_start(&mrz) {
+    if fillers < LEAST_FILLERS || !plausible_start(&mrz) {
         return None;
     }
     let valid = mrz.valid() && reading.least >= LEAST_CHARACTER;
@@ -577,6 +586,17 @@ mod tests {
         }
         zone.valid = false;
         assert!(!zone.repeats("date_of_birth", "1974-08-12"));
+    }
+
+    #[test]
+    fn figures_alone_are_no_sure_zone() {
+        // The zone of a passport as it reads upside down, and as it is.
+        let on_its_head =
+            ["85555555555555559020I2EWOS02096V9X2MN9J9T7N9", "55555555555555555555555555V700D580JVX0V9XD6"];
+        let upright =
+            ["P<XGAOKAFOR<<LUCJA<<<<<<<<<<<<<<<<<<<<<<<<<<", "GNLL6CGNW2XGA9602050M3210204<<<<<<<<<<<<<<<8"];
+        let zone = |lines: [&str; 2]| Zone { strips: lines.map(|l| strip(10.0, 30.0, 400.0, l)).to_vec() };
+        assert!(!is_sure(&zone(on_its_head)) && is_sure(&zone(upright)));
     }
 
     #[test]

@@ -382,8 +382,9 @@ impl Reader {
         };
         if mrz.is_none() && self.recogniser.upside_down(&page.image, &outside(page, mrz))? {
             page.turn(2);
-            // A zone may still be found now that the bottom is the bottom.
-            *mrz = self.scan(page, today)?;
+            page.boxes = page.reading_boxes();
+            // A zone may still be found now that lines read forwards and the bottom is the bottom.
+            *mrz = self.read_mrz(page, today)?;
         }
         let mut lines =
             self.recogniser.read(&page.image, &outside(page, mrz), mrz.as_ref().is_some_and(|d| d.valid))?;
