@@ -31,7 +31,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) sides: &'a [SideReading],
     pub(crate) values: &'a [(Side, BTreeMap<String, Value>)],
     pub(crate) mrz: Option<(Side, &'a Decoded)>,
-    pub(crate) aamva: Option<&'a Payload>,
+    pub(crate) payload: Option<&'a Payload>,
     pub(crate) portrait_sought: bool,
     pub(crate) portrait_found: bool,
 }
@@ -305,15 +305,15 @@ pub(crate) fn fields(findings: &Findings, context: Context) -> BTreeMap<String, 
     if let Some((_, _, values)) = &zone {
         names.extend(values.keys());
     }
-    if let Some(aamva) = findings.aamva {
-        names.extend(aamva.values.keys());
+    if let Some(payload) = findings.payload {
+        names.extend(payload.values.keys());
     }
     names.sort_unstable();
     names.dedup();
     for name in names {
         let printed = labelled(findings, name);
         let machine: Option<(Source, String, f32)> =
-            match (&zone, findings.aamva.and_then(|a| a.values.get(name))) {
+            match (&zone, findings.payload.and_then(|a| a.values.get(name))) {
                 (Some((_, d, values)), _) if values.get(name).is_some_and(|(_, proved)| *proved) => {
                     let confidence = d.strips.iter().map(|s| s.confidence).fold(1.0, f32::min);
                     values.get(name).map(|(v, _)| (Source::Mrz, v.clone(), confidence))
@@ -406,7 +406,7 @@ pub(crate) fn fields(findings: &Findings, context: Context) -> BTreeMap<String, 
 /// EU residence permits and many cards print the number without a label, beside the title: the one line of the page
 /// that is nothing but a document number.
 fn unlabelled_number(findings: &Findings, out: &mut BTreeMap<String, Field>) {
-    if out.contains_key("document_number") || findings.aamva.is_some() {
+    if out.contains_key("document_number") || findings.payload.is_some() {
         return;
     }
     let mut hits = Vec::new();
@@ -627,7 +627,7 @@ fn agreement_signals(findings: &Findings, context: Context, out: &mut Vec<Signal
             json!({ "differ": differ }),
         ));
     }
-    if let (Some(zone), Some(payload), Some((_, decoded))) = (&zone, findings.aamva, findings.mrz) {
+    if let (Some(zone), Some(payload), Some((_, decoded))) = (&zone, findings.payload, findings.mrz) {
         // Numbers are left out: what a state calls the number of a card in one is not always what it does in the other.
         let differ: Vec<&str> = ["date_of_birth", "gender", "last_name"]
             .into_iter()
@@ -646,10 +646,10 @@ fn agreement_signals(findings: &Findings, context: Context, out: &mut Vec<Signal
             ));
         }
     }
-    if let Some(aamva) = findings.aamva {
+    if let Some(payload) = findings.payload {
         let mut differ = Vec::new();
         let mut most: f64 = 0.0;
-        for (name, value) in &aamva.values {
+        for (name, value) in &payload.values {
             if !matches!(
                 *name,
                 "date_of_birth"
@@ -935,7 +935,7 @@ fn operand(findings: &Findings, text: &str) -> Option<(String, f32)> {
             }
         }
         "viz" => labelled(findings, name).map(|(_, v)| (v.value.clone(), v.confidence)),
-        "barcode" => findings.aamva?.values.get(name).map(|v| (v.clone(), 1.0)),
+        "barcode" => findings.payload?.values.get(name).map(|v| (v.clone(), 1.0)),
         _ => None,
     }
 }

@@ -184,8 +184,9 @@ pub(crate) fn signals(findings: &Findings, out: &mut Vec<Signal>) {
 }
 
 fn payload_signals(findings: &Findings, out: &mut Vec<Signal>) {
-    let Some(aamva) = findings.aamva else { return };
-    let found: Vec<&String> = aamva.faults.iter().filter(|f| TELLING_FAULTS.contains(&f.as_str())).collect();
+    let Some(payload) = findings.payload else { return };
+    let found: Vec<&String> =
+        payload.faults.iter().filter(|f| TELLING_FAULTS.contains(&f.as_str())).collect();
     if !found.is_empty() {
         out.push(Signal::certain(
             "BARCODE_VALIDATION_FAILED",

@@ -92,7 +92,7 @@ pub(crate) struct SideReading {
     pub(crate) lines: Vec<Line>,
     pub(crate) mrz: Option<Decoded>,
     pub(crate) barcodes: Vec<Barcode>,
-    pub(crate) aamva: Option<crate::codes::Payload>,
+    pub(crate) payload: Option<crate::codes::Payload>,
     pub(crate) quality: Quality,
     pub(crate) chroma: f32,
     pub(crate) fringes: Option<f32>,
@@ -302,9 +302,9 @@ impl Reader {
             }
             _ => sides.iter().map(|s| look(s, !named)).collect(),
         };
-        for (side, (barcodes, aamva)) in sides.iter_mut().zip(found) {
+        for (side, (barcodes, payload)) in sides.iter_mut().zip(found) {
             side.barcodes = barcodes;
-            side.aamva = aamva;
+            side.payload = payload;
         }
     }
 
@@ -362,7 +362,7 @@ impl Reader {
             lines,
             mrz,
             barcodes: Vec::new(),
-            aamva: None,
+            payload: None,
             quality,
             chroma,
             fringes,
@@ -547,7 +547,7 @@ impl Reader {
             .iter()
             .filter_map(|s| s.mrz.as_ref().map(|d| (s.side, d)))
             .max_by_key(|(_, d)| (d.valid, std::cmp::Reverse(d.mrz.errors.len())));
-        let aamva = sides.iter().find_map(|s| s.aamva.as_ref());
+        let payload = sides.iter().find_map(|s| s.payload.as_ref());
 
         let title = titles::kind(&texts);
         let by_anchors = catalogue.by_anchors(&folded);
@@ -571,8 +571,13 @@ impl Reader {
                 Some(kind.display_name().to_owned()),
                 Some(mrz.issuing_state_alpha3().to_owned()),
             )
-        } else if let Some(aamva) = aamva {
-            (IdentifiedBy::Barcode, None, Some(aamva.document_type.to_owned()), Some(aamva.country.clone()))
+        } else if let Some(payload) = payload {
+            (
+                IdentifiedBy::Barcode,
+                None,
+                Some(payload.document_type.to_owned()),
+                Some(payload.country.clone()),
+            )
         } else if let Some((template, _)) = by_anchors {
             (
                 IdentifiedBy::Template,
@@ -629,7 +634,7 @@ impl Reader {
             sides: &sides,
             values: &values,
             mrz: decoded,
-            aamva,
+            payload,
             portrait_sought: options.portrait_finder.is_some(),
             portrait_found: portrait.is_some(),
         };

@@ -60,6 +60,14 @@ pub(crate) fn lists_failure(error: &ListsError) -> Failure {
     }
 }
 
+/// What the lists had to say of what was asked for, else why there is no answer; `missing` where it is in no list.
+pub(crate) fn found<T>(
+    answered: Result<Option<Option<T>>, ListsError>,
+    missing: impl FnOnce() -> Failure,
+) -> Result<T, Failure> {
+    answered.map_err(|error| lists_failure(&error))?.ok_or_else(no_lists)?.ok_or_else(missing)
+}
+
 /// Nothing can be screened against.
 pub(crate) fn no_lists() -> Failure {
     Failure::detail(

@@ -43,15 +43,10 @@ pub(crate) async fn manifest(
     Path(dataset): Path<String>,
 ) -> Result<Response, Failure> {
     let asked = dataset.clone();
-    let known = app.service.ask_lists(move |screener| knows(screener, &asked)).await;
-    match known.map_err(|error| super::lists_failure(&error))? {
-        None => Err(super::no_lists()),
-        Some(false) => Err(no_dataset(&dataset)),
-        Some(true) => {
-            let base = app.settings.public_url.trim_end_matches('/');
-            Ok(caller.answer(Json(reconcile::manifest(base, &dataset))))
-        }
-    }
+    let known = app.service.ask_lists(move |screener| knows(screener, &asked).then_some(())).await;
+    super::found(known, || no_dataset(&dataset))?;
+    let base = app.settings.public_url.trim_end_matches('/');
+    Ok(caller.answer(Json(reconcile::manifest(base, &dataset))))
 }
 
 /// Matches a batch of names.
@@ -112,17 +107,10 @@ pub(crate) async fn queries(
             let options = aml::yente::MatchOptions { changed, ..match_options };
             knows(screener, &asked).then(|| reconcile::answer(screener, &asked, &batch, &options))
         })
-        .await
-        .map_err(|error| super::lists_failure(&error))?;
-    match answered {
-        None => Err(super::no_lists()),
-        Some(None) => Err(no_dataset(&dataset)),
-        Some(Some(answer)) => {
-            let mut response = caller.answer(Json(answer));
-            count_batch(&mut response, count);
-            Ok(response)
-        }
-    }
+        .await;
+    let mut response = caller.answer(Json(super::found(answered, || no_dataset(&dataset))?));
+    count_batch(&mut response, count);
+    Ok(response)
 }
 
 /// Completes what is typed: entries, types or properties.
@@ -173,11 +161,6 @@ pub(crate) async fn suggest(
                 _ => reconcile::suggest_properties(&prefix),
             })
         })
-        .await
-        .map_err(|error| super::lists_failure(&error))?;
-    match answered {
-        None => Err(super::no_lists()),
-        Some(None) => Err(no_dataset(&dataset)),
-        Some(Some(answer)) => Ok(caller.answer(Json(answer))),
-    }
+        .await;
+    Ok(caller.answer(Json(super::found(answered, || no_dataset(&dataset))?)))
 }

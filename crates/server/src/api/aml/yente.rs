@@ -87,8 +87,8 @@ fn take(name: &str, values: &mut Vec<String>, value: String) -> Result<(), Failu
     Ok(())
 }
 
-/// Reads an argument that says which entries may match; `false` when it says something else.
-fn filter(options: &mut yente::MatchOptions, name: &str, value: &str) -> Result<bool, Failure> {
+/// Reads an argument that says which entries may match; others are passed over.
+fn filter(options: &mut yente::MatchOptions, name: &str, value: &str) -> Result<(), Failure> {
     let value = || value.to_owned();
     match name {
         "topics" => take(name, &mut options.topics, value())?,
@@ -97,9 +97,9 @@ fn filter(options: &mut yente::MatchOptions, name: &str, value: &str) -> Result<
         "exclude_schema" => take(name, &mut options.exclude_schema, value())?,
         "exclude_entity_ids" => take(name, &mut options.exclude_entity_ids, value())?,
         "changed_since" => options.changed_since = Some(value()).filter(|text| !text.is_empty()),
-        _ => return Ok(false),
+        _ => {}
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Reads the arguments of a match, and since when entries have to have changed.
@@ -115,7 +115,7 @@ pub(super) fn options(query: Vec<(String, String)>) -> Result<(yente::MatchOptio
                 let text = format!("Unknown algorithm: {}", printable(&value));
                 return Err(Failure::detail(StatusCode::BAD_REQUEST, "unknown_algorithm", &text));
             }
-            name => drop(filter(&mut options, name, &value)?),
+            name => filter(&mut options, name, &value)?,
         }
     }
     let since = options.changed_since.as_deref().map(|text| moment("changed_since", text)).transpose()?;
@@ -180,17 +180,10 @@ pub(crate) async fn match_entities(
                 answer
             })
         })
-        .await
-        .map_err(|error| super::lists_failure(&error))?;
-    match answered {
-        None => Err(super::no_lists()),
-        Some(None) => Err(no_dataset(&dataset)),
-        Some(Some(answer)) => {
-            let mut response = caller.answer(Json(answer));
-            count_batch(&mut response, queries);
-            Ok(response)
-        }
-    }
+        .await;
+    let mut response = caller.answer(Json(super::found(answered, || no_dataset(&dataset))?));
+    count_batch(&mut response, queries);
+    Ok(response)
 }
 
 /// Reads the arguments of a search.
@@ -229,7 +222,7 @@ fn search_options(
                 }
                 options.sort.push((property.to_owned(), order == "desc"));
             }
-            name => drop(filter(&mut options.filters, name, &value)?),
+            name => filter(&mut options.filters, name, &value)?,
         }
     }
     if options.facets.is_empty() {
@@ -286,13 +279,8 @@ pub(crate) async fn search(
                 answer
             })
         })
-        .await
-        .map_err(|error| super::lists_failure(&error))?;
-    match answered {
-        None => Err(super::no_lists()),
-        Some(None) => Err(no_dataset(&dataset)),
-        Some(Some(answer)) => Ok(caller.answer(Json(answer))),
-    }
+        .await;
+    Ok(caller.answer(Json(super::found(answered, || no_dataset(&dataset))?)))
 }
 
 /// One entry by its id.
@@ -322,13 +310,8 @@ pub(crate) async fn find(
                 found
             })
         })
-        .await
-        .map_err(|error| super::lists_failure(&error))?;
-    match answered {
-        None => Err(super::no_lists()),
-        Some(None) => Err(no_entity()),
-        Some(Some(found)) => Ok(caller.answer(Json(found))),
-    }
+        .await;
+    Ok(caller.answer(Json(super::found(answered, no_entity)?)))
 }
 
 /// The datasets: `default` with all lists, and each list.

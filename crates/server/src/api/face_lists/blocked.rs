@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Entries that are shown.
+const MOST: i64 = 200;
+
 /// Faces on the blocklist, or documents.
 #[utoipa::path(get, path = "/v3/blocklist/", tag = "lists",
     params(("item_type" = Option<String>, Query, description = "`face` (without it) or `document`.")),
@@ -32,6 +35,3 @@ pub(crate) async fn handler(
     };
     Ok(caller.answer(Json(json!({ "list_id": list, "results": entries }))))
 }
-
-/// Entries that are shown.
-const MOST: i64 = 200;
