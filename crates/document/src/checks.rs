@@ -547,6 +547,10 @@ fn zone_signals(findings: &Findings, out: &mut Vec<Signal>) {
             json!({ "side": side, "uneven": uneven }),
         ));
     }
+    if decoded.cut {
+        let shows = json!({ "side": side, "remedy": "show_whole_document", "zone": "ends_at_edge" });
+        out.push(Signal::certain("DOCUMENT_NOT_FULLY_VISIBLE", "mrz.whole/1", shows));
+    }
     if !mrz.valid() {
         let sure = decoded.strips.iter().map(|s| s.confidence).fold(1.0, f32::min);
         let whole = decoded.strips.iter().zip(&mrz.lines).all(|(s, line)| s.text.len() == line.len());

@@ -317,8 +317,12 @@ impl Reader {
         effort: &mut Effort,
     ) -> Result<SideReading, ReadError> {
         let reading = self.read_side(side, photo, whole, options, effort)?;
-        if !whole && reading.page.touches_frame(photo) && reading.mrz.as_ref().is_none_or(|d| !d.valid) {
-            // An outline along the picture's own edge may have cut the zone off.
+        let cut = reading.mrz.as_ref().is_some_and(|d| d.cut);
+        if !whole
+            && (cut || reading.page.touches_frame(photo))
+            && reading.mrz.as_ref().is_none_or(|d| !d.valid)
+        {
+            // An outline within the document, or along the picture's own edge, may have cut the zone off.
             let again = self.read_side(side, photo, true, options, effort)?;
             if again.mrz.is_some() || (reading.mrz.is_none() && again.lines.len() > reading.lines.len()) {
                 return Ok(again);
@@ -405,7 +409,8 @@ impl Reader {
         if best.as_ref().is_none_or(|b| !b.valid && b.least < SURELY) {
             take_better(&mut best, self.scan(page, today)?);
         }
-        let Some(decoded) = best else { return Ok(None) };
+        let Some(mut decoded) = best else { return Ok(None) };
+        decoded.doubt_if_cut(&page.image);
         // The zone says which way is up.
         let Some(first) = decoded.strips.first() else { return Ok(Some(decoded)) };
         let (dx, dy) = (first.quad[1].x - first.quad[0].x, first.quad[1].y - first.quad[0].y);
