@@ -3,8 +3,8 @@
 //! The worker looks whether a shard of watched people has come to the versions of the index in use; if not, a job
 //! asks the index of the people themselves ([`super::people`]) whom the delta may mean and screens those, the
 //! ordinary way, against what is known of them. Each person's alerts, the session, its events and the audit row are
-//! one transaction; the shard's watermark moves with the end of the job. A job that died is done again from the
-//! start: an alert that is already written has a unique key and is passed over.
+//! in one transaction, with those of some others; the shard's watermark moves with the end of the job. A job that
+//! died is done again from the start: an alert that is already written has a unique key and is passed over.
 //!
 //! Whoever is enrolled while a delta is at work has a number above the one the index saw, and is screened once more.
 
@@ -43,6 +43,8 @@ const TIDY_EVERY_ROUNDS: u32 = 3_600;
 const RENEW_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 /// People read at once.
 const PAGE: usize = 100;
+/// People written at once: their rows are locked until all are written.
+const WRITTEN_AT_ONCE: usize = 20;
 
 /// A list and the version of it that is in use; empty where the list is gone.
 type ListAt = (String, String);
@@ -131,11 +133,10 @@ fn is_known(alert: &monitor::Alert, memory: &[Remembered]) -> bool {
 }
 
 /// Writes what became known of a person: alerts, the session with its block and status, events, audit row.
-/// Says how many alerts were new.
-fn write_news(tx: &mut store::Tx<'_>, application: ApplicationId, news: News) -> Result<usize, store::Error> {
-    let Some(mut session) = tx.sessions(application).find_for_update(news.session)? else { return Ok(0) };
+fn write_news(tx: &mut store::Tx<'_>, application: ApplicationId, news: News) -> Result<(), store::Error> {
+    let Some(mut session) = tx.sessions(application).find_for_update(news.session)? else { return Ok(()) };
     if !tx.screenings(application).is_watched(session.id)? {
-        return Ok(0);
+        return Ok(());
     }
     let memory = memory::of_person(tx, application, &session.key)?;
     let mut told = Vec::new();
@@ -156,7 +157,7 @@ fn write_news(tx: &mut store::Tx<'_>, application: ApplicationId, news: News) ->
         }
     }
     if told.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     for (_, _, alert) in told.iter().filter(|(_, _, alert)| alert.kind == AlertKind::Removed) {
         let decision = memory
@@ -230,7 +231,7 @@ fn write_news(tx: &mut store::Tx<'_>, application: ApplicationId, news: News) ->
     tx.sessions(application).save(&mut session)?;
     let counted = json!({ "alerts": told.len(), "status": session.status });
     audit_session(tx, application, "system", "aml.alert", session.id, Some(counted))?;
-    Ok(told.len())
+    Ok(())
 }
 
 impl Service {
@@ -391,14 +392,19 @@ impl Service {
             let news: Vec<News> = self
                 .on_cores(move || Ok(cases.into_iter().map(|case| news_of(case, &screener)).collect()))
                 .await?;
-            for news in news.into_iter().filter(|news| !news.alerts.is_empty()) {
+            let mut news = news.into_iter().filter(|news| !news.alerts.is_empty()).peekable();
+            while news.peek().is_some() {
+                let some: Vec<News> = news.by_ref().take(WRITTEN_AT_ONCE).collect();
                 let held = job.clone();
                 self.store
                     .write(move |tx| {
                         if !tx.renew_job(&held, LEASE_SECONDS)? {
                             return Err(JobError::LeaseLost);
                         }
-                        Ok(write_news(tx, application, news)?)
+                        for news in some {
+                            write_news(tx, application, news)?;
+                        }
+                        Ok(())
                     })
                     .await?;
             }
