@@ -41,8 +41,8 @@ static TEXTS: LazyLock<[(&str, Value); 4]> = LazyLock::new(|| {
 pub(crate) struct Language(usize);
 
 impl Language {
-    /// The one chosen for the session where the pages speak it, else the first of the browser's (`Accept-Language`,
-    /// RFC 9110 §12.5.4, in its order), else English.
+    /// The one chosen for the session where the pages speak it, else the one the browser gives most weight
+    /// (`Accept-Language`, RFC 9110 §12.5.4), else English.
     pub(crate) fn of(chosen: Option<&str>, headers: &HeaderMap) -> Self {
         let known = |wanted: &str| {
             // "de-AT" is read as "de".
@@ -50,8 +50,14 @@ impl Language {
             LANGUAGES.iter().position(|(known, _)| *known == code).map(Self)
         };
         let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let mut wanted = chosen.into_iter().chain(accepted.into_iter().flat_map(|list| list.split(',')));
-        wanted.find_map(known).unwrap_or(Self(0))
+        let weight = |range: &&str| -> f32 {
+            let given = range.split(';').find_map(|part| part.trim().strip_prefix("q="));
+            given.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0))
+        };
+        let mut ranges: Vec<&str> = accepted.into_iter().flat_map(|list| list.split(',')).collect();
+        ranges.retain(|range| weight(range) > 0.0);
+        ranges.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+        chosen.into_iter().chain(ranges).find_map(known).unwrap_or(Self(0))
     }
 
     pub(crate) fn code(self) -> &'static str {
@@ -327,6 +333,8 @@ mod tests {
         assert_eq!(of(None, HeaderMap::new()), "en");
         assert_eq!(of(Some("de"), accept("fr, en;q=0.5")), "de");
         assert_eq!(of(None, accept("fr-CA;q=0.9, en;q=0.5")), "fr");
+        assert_eq!(of(None, accept("fr;q=0.2, de;q=0.8, ja")), "de");
+        assert_eq!(of(None, accept("fr;q=0, es;q=0.1")), "es");
         assert_eq!(of(Some("ja"), accept("es-419,es;q=0.9")), "es");
         assert_eq!(of(Some("ja"), accept("ja, *;q=0.1")), "en");
         assert_eq!(of(None, accept(",;=, -")), "en");
