@@ -136,10 +136,10 @@ impl Recogniser {
     /// Reads boxes on two threads; lines that say nothing are left out. Order follows the boxes.
     ///
     /// What the small net reads as printed labels and nothing else stands: labels are known phrases, found with slips.
-    /// What it reads surely and without digits is a draft: words that tell what a document is do not need more, and a
-    /// line from which a value is taken must be read again ([`Self::again`]). Everything else is read again at once,
-    /// unless the page's zone is `proved`: then lines with digits may be drafts as well when every character of theirs
-    /// is sure ([`SURE_NUMBER`]), and what the small net finds illegible is left at that.
+    /// What it reads surely is a draft: words that tell what a document is do not need more, and a line from which a
+    /// value is taken is read again ([`Self::again`]) unless every character of it is beyond doubt. Of lines with digits
+    /// every character must be sure for that. Everything else is read again at once, unless the page's zone is `proved`:
+    /// then only digits are, for what is badly legible beside a zone is small print, and hardly better with the large net.
     pub(crate) fn read(&self, image: &RgbImage, boxes: &[Quad], proved: bool) -> Result<Vec<Line>, RunError> {
         let Some(small) = &self.small else { return self.again(image, boxes) };
         self.each(boxes, |quad| {
@@ -148,9 +148,9 @@ impl Recogniser {
             if labels::only(&chars) {
                 return Ok(Line { draft: false, ..line });
             }
-            let sure =
-                line.confidence() >= SURE && (!line.has_digits() || proved && line.least() >= SURE_NUMBER);
-            if sure || proved && line.confidence() <= ILLEGIBLE {
+            let number = if proved { SURE_NUMBER } else { BEYOND_DOUBT };
+            let sure = line.confidence() >= SURE && (!line.has_digits() || line.least() >= number);
+            if sure || proved && (!line.has_digits() || line.confidence() <= ILLEGIBLE) {
                 return Ok(line);
             }
             Ok(Line { glyphs: self.large.read(image, quad)?, draft: false, ..line })
@@ -216,6 +216,10 @@ const SURE: f32 = 0.8;
 /// documents whose mean is [`SURE`], 130 reach it, and the large net reads 3 of these otherwise: an accent, and twice a
 /// full stop. Of the 62 others it reads 27 otherwise.
 const SURE_NUMBER: f32 = 0.9;
+/// Least probability of its characters from which the large net is not asked about a line without digits. Of 290 lines of
+/// documents from which values are taken and which the small net reads surely, 215 reach it, and the large net reads none of these
+/// otherwise (rule of three: less than 1.4 %); of the 75 others 27.
+pub(crate) const BEYOND_DOUBT: f32 = 0.95;
 /// Mean probability of its characters up to which a line says nothing. The large net reads 46 of 116 such lines of the
 /// small net above it, 44 of them as single letters and fragments.
 pub(crate) const ILLEGIBLE: f32 = 0.4;

@@ -16,7 +16,7 @@ use crate::fold::{edit_distance, fold};
 use crate::geometry::{height, point, width};
 use crate::locate;
 use crate::mrz_zone::{self, Decoded, Zone};
-use crate::page::{DETECT_SIDE, ILLEGIBLE, Page, Recogniser, overlap, region, sort_lines};
+use crate::page::{BEYOND_DOUBT, DETECT_SIDE, ILLEGIBLE, Page, Recogniser, overlap, region, sort_lines};
 use crate::pixel;
 use crate::record::{Barcode, IdentifiedBy, Quality, Record, Side, Upright};
 use crate::template::{Catalogue, DocumentKind, Template, TemplateSide};
@@ -521,8 +521,8 @@ impl Reader {
                             && !(line.has_digits() && repeated(name, v))
                     }) || names.iter().any(|n| edit_distance(&text, n, 2 + n.len() / 6).is_some())
                 };
-                let boxes: Vec<Quad> =
-                    s.lines.iter().filter(|l| l.draft && taken(l)).map(|l| l.quad).collect();
+                let doubted = |l: &&Line| l.draft && (l.has_digits() || l.least() < BEYOND_DOUBT) && taken(l);
+                let boxes: Vec<Quad> = s.lines.iter().filter(doubted).map(|l| l.quad).collect();
                 if boxes.is_empty() {
                     continue;
                 }
