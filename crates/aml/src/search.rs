@@ -113,8 +113,9 @@ pub(crate) fn search(
     let tokens = query.weighed();
     find(index, query, &tokens, (schema, weights), limit.max(FULL), bar, scratch);
     let mut found = best(scratch, limit);
+    let mut listed = Vec::new();
     for f in &mut found {
-        let _ = align_name(index, f.name, &tokens, weights, &scratch.like, &mut scratch.room);
+        let _ = align_name(index, f.name, &tokens, weights, &scratch.like, &mut listed, &mut scratch.room);
         f.pairings.clone_from(&scratch.room.pairings);
     }
     found
@@ -149,7 +150,8 @@ fn find(
     if tokens.is_empty() {
         return;
     }
-    let mut units = likes(index, query, tokens, weights, scratch);
+    likes(index, query, scratch);
+    let mut units = own_units(index, tokens, weights, &scratch.like);
     joined_units(index, query, tokens, weights, &mut units);
     scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
     let asked = Asked { tokens, weights, schema, bar, most };
@@ -163,24 +165,26 @@ fn find(
     weigh(index, tokens, weights, scratch);
 }
 
-/// Collects what each query token is like, in `scratch.like` and as units.
-fn likes(
-    index: &Index,
-    query: &Prepared,
-    tokens: &[Weighed<'_>],
-    weights: &Weights,
-    scratch: &mut Scratch,
-) -> Vec<Unit> {
+/// Collects what each query token is like in `scratch.like`, token by token.
+fn likes(index: &Index, query: &Prepared, scratch: &mut Scratch) {
     scratch.counts.resize(index.tokens(), 0);
     scratch.seen.resize(index.tokens(), 0);
     scratch.like.clear();
+    for (i, token) in (0_u8..).zip(&query.name.tokens) {
+        like(index, token, i, scratch);
+    }
+}
+
+/// The tokens of the query as units: what each wins by those that it is like.
+fn own_units(index: &Index, tokens: &[Weighed<'_>], weights: &Weights, like: &[Like]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::with_capacity(tokens.len() * 2);
-    for (i, (token, weighed)) in query.name.tokens.iter().zip(tokens).enumerate() {
-        let from = scratch.like.len();
-        like(index, token, u8::try_from(i).unwrap_or(u8::MAX), scratch);
-        let answers = scratch.like[from..].iter().map(|l| Answer {
+    let mut rest = like;
+    for (i, token) in tokens.iter().enumerate() {
+        let (own, others) = rest.split_at(rest.partition_point(|l| usize::from(l.query) <= i));
+        rest = others;
+        let answers = own.iter().map(|l| Answer {
             token: l.token,
-            won: weights.value(weighed, &index.token(l.token), l.agreement, l.crowd).0,
+            won: weights.value(token, &index.token(l.token), l.agreement, l.crowd).0,
         });
         units.push(Unit { reading: Reading::Own(i), answers: answers.collect() });
     }
@@ -196,12 +200,13 @@ pub(crate) fn weigh_names(
     scratch: &mut Scratch,
 ) -> Option<Found> {
     let tokens = query.weighed();
-    let _ = likes(index, query, &tokens, weights, scratch);
+    likes(index, query, scratch);
     scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
     let Scratch { like, room, .. } = scratch;
     let mut best: Option<Found> = None;
+    let mut listed = Vec::new();
     for name in names {
-        let alignment = align_name(index, name, &tokens, weights, like, room);
+        let alignment = align_name(index, name, &tokens, weights, like, &mut listed, room);
         if alignment.raw > best.as_ref().map_or(0.0, |b| b.alignment.raw) {
             let entity = index.entity_of(name);
             best = Some(Found { name, entity, alignment, pairings: room.pairings.clone() });
@@ -221,22 +226,26 @@ fn cut(ranked: &mut Vec<(f32, NameId)>, most: usize) {
 
 fn weigh(index: &Index, tokens: &[Weighed<'_>], weights: &Weights, scratch: &mut Scratch) {
     let Scratch { found, like, room, .. } = scratch;
+    let mut listed = Vec::new();
     for found in found.iter_mut() {
-        found.alignment = align_name(index, found.name, tokens, weights, like, room);
+        found.alignment = align_name(index, found.name, tokens, weights, like, &mut listed, room);
     }
 }
 
-fn align_name(
-    index: &Index,
+/// Aligns one listed name; its tokens are put into `listed`, which is room that the caller keeps.
+fn align_name<'i>(
+    index: &'i Index,
     name: NameId,
     tokens: &[Weighed<'_>],
     weights: &Weights,
     like: &[Like],
+    listed: &mut Vec<Weighed<'i>>,
     room: &mut Room,
 ) -> Alignment {
     let ids = index.tokens_of(name);
-    let listed: Vec<Weighed<'_>> = ids.iter().take(32).map(|&id| index.token(id)).collect();
-    let mut alignment = align(tokens, &listed, weights, room, |i, j| {
+    listed.clear();
+    listed.extend(ids.iter().take(32).map(|&id| index.token(id)));
+    let mut alignment = align(tokens, listed, weights, room, |i, j| {
         if matches!(tokens[i].view.role, Role::Initial | Role::Form)
             || matches!(listed[j].view.role, Role::Initial | Role::Form)
         {
