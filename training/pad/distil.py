@@ -18,12 +18,15 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from pictures import batch, load_sources
+from pictures import batch, load_scenes, load_sources
 
 # Width of a student's stage by that of the teacher's.
 WIDTH = {13: 32, 26: 56, 52: 80, 77: 104, 103: 128, 154: 176, 231: 248, 308: 320, 512: 512}
 STAGES = ["stem", "conv_23", *[f"conv_3.model.{i}" for i in range(4)], "conv_34", *[f"conv_4.model.{i}" for i in range(6)],
           "conv_45", "conv_5.model.0", "conv_5.model.1", "head"]
+
+
+SCENE_FILES = ["coffee.png", "rocket.jpg", "chelsea.png", "retina.jpg", "hubble_deep_field.jpg", "brick.png", "grass.png", "gravel.png", "china.jpg", "flower.jpg"]
 
 
 class Teacher:
@@ -273,11 +276,15 @@ def main():
     a.add_argument("--faces", required=True); a.add_argument("--teachers", nargs=2, required=True, help="V2, V1SE"); a.add_argument("--out", required=True)
     a.add_argument("--stages", type=float, default=20, help="minutes of phase 1"); a.add_argument("--joined", type=float, default=20, help="minutes of phase 2")
     a.add_argument("--pictures", type=int, default=2560); a.add_argument("--held", type=int, default=512); a.add_argument("--seed", type=int, default=1); a.add_argument("--rate", type=float, default=1.5e-2)
+    a.add_argument("--joined-rate", type=float, default=1.5e-4, help="ten times as much undoes what the stages have learnt")
+    a.add_argument("--scenes", nargs="*", default=SCENE_FILES, help="photographs without a face")
+    a.add_argument("--compiled", action="store_true", help="compile the joined nets: half as many seconds a step again, a minute to begin")
     a.add_argument("--resume", help="a student.pt to go on from"); a.add_argument("--nets", type=int, nargs="*", default=[0, 1], help="0 V2, 1 V1SE")
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True); torch.manual_seed(a.seed); torch.set_num_threads(1)
     teachers = [Teacher(t) for t in a.teachers]
     students = [Student.of(t) for t in teachers]
+    load_scenes(a.scenes)
     say = lambda *t: print(time.strftime("%H:%M:%S"), f"cpu {time.process_time():.0f}", *t, flush=True)
     say("parameters", [sum(p.numel() for p in s.parameters()) for s in students])
     held_x = torch.from_numpy(batch(np.random.default_rng(99), load_sources(a.faces, True), a.held)).float()
@@ -286,7 +293,7 @@ def main():
     nets = a.nets
     bank = Bank(load_sources(a.faces, False), a.seed, a.pictures)
     say("pictures", len(bank.pictures))
-    save = lambda: torch.save({"students": [s.state_dict() for s in students], "shape": [s.shape for s in students]}, os.path.join(a.out, "student.pt"))
+    save = lambda name="student.pt": torch.save({"students": [s.state_dict() for s in students], "shape": [s.shape for s in students]}, os.path.join(a.out, name))
 
     # Phase 1: every stage by itself.
     opts = [torch.optim.Adam(s.parameters(), 1e-2, betas=(0.9, 0.99)) for s in students]
@@ -333,17 +340,19 @@ def main():
         step += 1
         if step % 50 == 0:
             say("step", step, "left over", *[" ".join(f"{v:.3f}" for v in fit[i]) for i in nets], judge(students, held)); save()
-    say("stages end", step, *[" ".join(f"{v:.3f}" for v in fit[i]) for i in nets], judge(students, held)); save()
+    say("stages end", step, *[" ".join(f"{v:.3f}" for v in fit[i]) for i in nets], judge(students, held)); save("stages.pt")
     # Phase 2: end to end.
     opts = [torch.optim.Adam(s.parameters(), 1e-3, betas=(0.9, 0.99)) for s in students]
+    joined = [torch.compile(s) for s in students] if a.compiled else students
+    for i in nets: joined[i](bank.draw(40), maps=True)
     begin, step = time.time(), 0
     while (f := (time.time() - begin) / (a.joined * 60)) < 1:
         for i in [i for i in nets if i == 1 or step % 2 == 0]:
             x = bank.draw(40)
             out, e, l = teachers[i](x)
             want = [*out[1:], torch.cat([e, centred(l)], 1)]
-            for g in opts[i].param_groups: g["lr"] = 1.2e-3 * (1 - f) * min(1, (step + 1) / 20) + 1e-5
-            got = students[i](x, maps=True)
+            for g in opts[i].param_groups: g["lr"] = a.joined_rate * (1 - f) * min(1, (step + 1) / 20) + 1e-6
+            got = joined[i](x, maps=True)
             loss = 0
             for g, w, s in zip(got[:-1], want[:-1], students[i].stages):
                 w = w.clone(); loss = loss + 0.1 * ((g - w).square().mean((0, 2, 3)) / (w.var((0, 2, 3)) + 0.05 * w.var())).mean()

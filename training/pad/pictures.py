@@ -8,9 +8,31 @@ import numpy as np
 
 SIDE = 80
 
+# Photographs without a face that stand behind faces and alone, in 0..1 (load_scenes).
+SCENES = []
+
+
+def load_scenes(names):
+    """Real photographs (scikit-image's and scikit-learn's, free of rights or CC BY) beside the procedural ones."""
+    if not names: return
+    import skimage, sklearn.datasets
+    at = [os.path.join(os.path.dirname(skimage.__file__), "data"), os.path.join(os.path.dirname(sklearn.datasets.__file__), "images")]
+    for name in names:
+        SCENES.extend(cv2.imread(p).astype(np.float32) / 255 for p in (os.path.join(d, name) for d in at) if os.path.exists(p))
+
+
+def scene(rng, size):
+    """A part of a photograph, at any size, either way round."""
+    img = SCENES[rng.integers(len(SCENES))]
+    side = int(min(img.shape[:2]) * rng.uniform(.15, 1))
+    y, x = rng.integers(0, img.shape[0] - side + 1), rng.integers(0, img.shape[1] - side + 1)
+    part = cv2.resize(img[y:y + side, x:x + side], (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(part[:, ::-1] if rng.random() < .5 else part)
+
 
 def texture(rng, size):
-    """A procedural background: octaves of noise, stripes or flat colour, in 0..1."""
+    """A background in 0..1: a part of a photograph, or octaves of noise, stripes or flat colour."""
+    if SCENES and rng.random() < 0.5: return scene(rng, size)
     kind = rng.random()
     base = rng.random(3)
     if kind < 0.2:

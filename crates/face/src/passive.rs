@@ -1,8 +1,9 @@
 //! Passive liveness: does one picture look like a face before the camera or like a picture of one?
 //!
-//! The nets are slots (`role = "passive-liveness"` in an operator's manifest
-//! entry: side, crop scale, colour order, index of the live class). Without one
-//! the answer is [`Passive::NotEvaluated`], never a pass. A score is evidence
+//! The nets are slots (`role = "passive-liveness"` in a manifest entry: side, crop
+//! scale, colour order, index of the live class). A pair of our own is packaged;
+//! the nets an operator adds take its place. Without any the answer is
+//! [`Passive::NotEvaluated`], never a pass. A score is evidence
 //! against print and screen attacks of ordinary quality; masks, deepfakes and
 //! injected video are out of its sight (`docs` and the bench say so).
 
@@ -102,13 +103,13 @@ pub struct PassiveLiveness {
 }
 
 impl PassiveLiveness {
-    /// Loads every net whose manifest entry has `role = "passive-liveness"`.
+    /// Loads the nets whose manifest entries have `role = "passive-liveness"`: an operator's, or else our own.
     ///
     /// # Errors
     /// [`FaceError`] when an entry does not fit or its file cannot be used. A net that is named but not
     /// installed is left out.
     pub fn open(models: &Models) -> Result<Self, FaceError> {
-        let (mut slots, mut names) = (Vec::new(), Vec::new());
+        let mut found: Vec<(bool, Slot, String)> = Vec::new();
         for entry in models.entries() {
             if entry.parameters.get("role").and_then(|r| r.as_str()) != Some("passive-liveness") {
                 continue;
@@ -117,13 +118,18 @@ impl PassiveLiveness {
                 .map_err(|why| FaceError::Slot { name: entry.name.clone(), why })?;
             match models.net(&entry.name) {
                 Ok(net) => {
-                    slots.push(Slot { net, spec });
-                    names.push(format!("{}/{}", entry.name, entry.version));
+                    let name = format!("{}/{}", entry.name, entry.version);
+                    found.push((entry.own, Slot { net, spec }, name));
                 }
                 Err(LoadError::NotInstalled { .. } | LoadError::NotBuiltIn { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        if found.iter().any(|(own, ..)| !own) {
+            found.retain(|(own, ..)| !own);
+        }
+        let (slots, names): (Vec<Slot>, Vec<String>) =
+            found.into_iter().map(|(_, slot, name)| (slot, name)).unzip();
         Ok(Self { slots, method: names.join("+") })
     }
 
@@ -272,6 +278,23 @@ mod tests {
     fn a_flat_picture_stays_flat_when_cut() {
         let image = RgbImage::from_pixel(50, 50, image::Rgb([10, 20, 30]));
         assert!(cut(&image, [3, 3, 40, 40], 80).pixels().all(|p| p.0 == [10, 20, 30]));
+    }
+
+    #[test]
+    fn the_packaged_nets_judge_until_an_operator_adds_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = inference::Options { runtime: Some(inference::Runtime::Rten), threads: 1, lanes: 1 };
+        let method = || {
+            let models = Models::open_with(folder.path(), &options).expect("opens");
+            PassiveLiveness::open(&models).expect("loads").method
+        };
+        assert_eq!(method(), "pad-student-v2/1+pad-student-v1se/1");
+        let net = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/pad-student-v2.onnx");
+        std::fs::copy(net, folder.path().join("added.onnx")).expect("copies");
+        let entry = "[[model]]\nname = 'added'\nversion = '7'\nfile = 'added.onnx'\nlicence = 'Apache-2.0'\n\
+                     [model.parameters]\nrole = 'passive-liveness'\n";
+        std::fs::write(folder.path().join("operator.toml"), entry).expect("writes");
+        assert_eq!(method(), "added/7");
     }
 
     #[test]

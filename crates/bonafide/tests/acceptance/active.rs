@@ -192,8 +192,13 @@ fn t46_a_head_that_answers_passes_and_a_picture_of_it_does_not() {
         assert_eq!(state["step"], "submit", "{state}");
         let live = decision(&server, &key, &id, &link);
         let check = &live["liveness_checks"][0];
-        assert_eq!((&check["method"], &check["status"]), (&json!(wire), &json!("Approved")), "{check}");
-        assert_eq!(live["status"], "Approved");
+        // The head is drawn, and the passive nets, which look at one frame beside the challenge, may take it for a
+        // picture: then a person looks, and the challenge stays passed.
+        let passive = check["passive"]["score"].as_f64().expect("nets are packaged");
+        let status = if passive <= 70.0 { "In Review" } else { "Approved" };
+        assert_eq!((&check["method"], &check["status"]), (&json!(wire), &json!(status)), "{check}");
+        assert_eq!((&live["status"], &check["score"]), (&json!(status), &json!(100.0)));
+        assert!(!risks(&live).contains(&"ACTIVE_LIVENESS_FAILED".to_owned()), "{live}");
         assert!(check["challenge"]["checks"].as_array().unwrap().len() >= 8, "every check is told");
         assert!(check["reference_image"].is_string());
 

@@ -4,6 +4,7 @@
 //! [--install-age DIR]` (or `cargo xtask bench faces`); `--meshes FILE [--of FOLDER]…` writes boxes and meshes for `training/` and ends. Every rate has its n and its 95 % interval.
 
 mod active;
+mod pad;
 mod render;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,9 @@ use std::time::Instant;
 use anyhow::Context as _;
 use face::age::{AgeEstimator, Answer};
 use face::score::interval;
-use face::{
-    Calibration, Effort, Engine, ExactIndex, Face, FaceIndex as _, Jitter, Passive, PassiveLiveness, Template,
-};
+use face::{Calibration, Effort, Engine, ExactIndex, Face, FaceIndex as _, Jitter, Template};
 use imaging::RgbImage;
 use inference::Models;
-use inference::recipe::recipes;
 use serde_json::{Value, json};
 
 fn main() -> anyhow::Result<()> {
@@ -57,7 +55,7 @@ fn main() -> anyhow::Result<()> {
     section("lfw", &|| lfw(&engine, &data, ideas, &mut measured.borrow_mut()))?;
     section("london", &|| london(&engine, &data, &mut measured.borrow_mut()))?;
     section("quality", &|| quality(&engine, &data))?;
-    section("pad", &|| pad(&engine, &models, &data))?;
+    section("pad", &|| pad::measure(&engine, &models, &data))?;
     section("active", &|| active::measure(&engine, &data))?;
     section("search", &search)?;
     section("speed", &|| speed(&engine, &data))?;
@@ -111,7 +109,7 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 /// Runs `f` over all items on all cores, in order.
-fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -420,7 +418,7 @@ fn london_info(text: &str) -> BTreeMap<String, (String, Option<f64>)> {
 }
 
 /// The rate at which false matches and misses are equal.
-fn equal_error(good: &[f64], bad: &[f64]) -> f64 {
+pub(crate) fn equal_error(good: &[f64], bad: &[f64]) -> f64 {
     let mut thresholds: Vec<f64> = good.iter().chain(bad).copied().collect();
     thresholds.sort_by(f64::total_cmp);
     let rates = |t: f64| {
@@ -510,158 +508,6 @@ fn quality(engine: &Engine, data: &Path) -> anyhow::Result<Value> {
     out.insert("cut_said".into(), rate(cut_named, cut));
     out.insert("two_faces_seen".into(), rate(both, n));
     Ok(Value::Object(out))
-}
-
-fn pad(engine: &Engine, models: &Models, data: &Path) -> anyhow::Result<Value> {
-    let mut liveness = PassiveLiveness::open(models)?;
-    // The operator's model from the test data, as `bonafide models add` would install it.
-    let folder = tempfile::tempdir()?;
-    if !liveness.is_available() {
-        for (name, file) in [
-            ("minifasnet-v2", "2.7_80x80_MiniFASNetV2.pth"),
-            ("minifasnet-v1se", "4_0_0_80x80_MiniFASNetV1SE.pth"),
-        ] {
-            let recipe = recipes().into_iter().find(|r| r.name == name).context("no recipe")?;
-            if let Ok(bytes) = std::fs::read(data.join("models").join(file)) {
-                inference::recipe::add(folder.path(), name, &recipe, &bytes, false)?;
-            }
-        }
-        liveness = PassiveLiveness::open(&Models::open(folder.path())?)?;
-    }
-    if !liveness.is_available() {
-        say("not evaluated: no liveness model is installed");
-        return Ok(json!({ "status": "not_evaluated", "reason": "no_model" }));
-    }
-    let judge = |file: &PathBuf| -> anyhow::Result<Passive> {
-        let image = decode(file)?;
-        let face = prominent(engine, &image)?;
-        Ok(face.map_or(Passive::NotEvaluated { reason: "no_face" }, |f| liveness.evaluate(&image, &f)))
-    };
-    let mut subjects: BTreeMap<String, [Vec<f64>; 2]> = BTreeMap::new();
-    let mut scores = |folder: &str, class: Option<usize>| -> anyhow::Result<(Vec<f64>, usize)> {
-        let files: Vec<_> = pictures(&data.join(folder))?;
-        let mut out = Vec::new();
-        for (file, passive) in files.iter().zip(parallel(&files, judge)) {
-            // Not evaluated is never a pass: it counts as refused.
-            let score = passive?.score().unwrap_or(-1.0);
-            out.push(score);
-            if let Some(class) = class {
-                let subject = name(file).split('_').next().unwrap_or_default().to_owned();
-                subjects.entry(subject).or_default()[class].push(score);
-            }
-        }
-        let missing = out.iter().filter(|s| **s < 0.0).count();
-        Ok((out, missing))
-    };
-    let ((live, no_live), (print, no_print)) =
-        (scores("faces/nuaa/live", Some(0))?, scores("faces/nuaa/print", Some(1))?);
-    let (london, _) = scores("documents/faces_london", None)?;
-    let auc = area(&live, &print);
-    let (at10, refused) = refused_at_10(&live, &print);
-    // Pictures of one person are no independent looks: the intervals come from drawing people.
-    let people: Vec<&[Vec<f64>; 2]> = subjects.values().collect();
-    let mut state = 7_u64;
-    let mut drawn = [Vec::new(), Vec::new()];
-    while drawn[0].len() < 500 {
-        let mut sample: [Vec<f64>; 2] = Default::default();
-        for _ in 0..people.len() {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let person = people[(state >> 33) as usize % people.len()];
-            sample[0].extend(&person[0]);
-            sample[1].extend(&person[1]);
-        }
-        if sample.iter().all(|s| !s.is_empty()) {
-            drawn[0].push(area(&sample[0], &sample[1]));
-            drawn[1].push(refused_at_10(&sample[0], &sample[1]).1 as f64 / sample[0].len() as f64);
-        }
-    }
-    let bounds = drawn.map(|mut d| {
-        d.sort_by(f64::total_cmp);
-        [d[12], d[487]]
-    });
-    let within: BTreeMap<&String, f64> = subjects
-        .iter()
-        .filter(|(_, s)| s.iter().all(|c| !c.is_empty()))
-        .map(|(n, s)| (n, area(&s[0], &s[1])))
-        .collect();
-    say(&format!(
-        "95 % over people: AUC {:.3}..{:.3}, BPCER@APCER10 {:.3}..{:.3}; AUC within one person {within:.2?}",
-        bounds[0][0], bounds[0][1], bounds[1][0], bounds[1][1]
-    ));
-    let eer = equal_error(&live, &print);
-    let passed50 = print.iter().filter(|s| **s >= 50.0).count();
-    let refused50 = live.iter().filter(|s| **s < 50.0).count();
-    let london50 = london.iter().filter(|s| **s < 50.0).count();
-    say(&format!(
-        "NUAA live {} print {}: AUC {auc:.4} EER {eer:.3} BPCER@APCER10 {:.3} (threshold {at10:.1}); at 50 APCER {:.3} BPCER {:.3}; not evaluated {no_live}+{no_print}; London refused {london50} of {}",
-        live.len(),
-        print.len(),
-        refused as f64 / live.len() as f64,
-        passed50 as f64 / print.len() as f64,
-        refused50 as f64 / live.len() as f64,
-        london.len()
-    ));
-    // The service's bands: declined at or below 30, reviewed at or below 70.
-    let mut bands = serde_json::Map::new();
-    for threshold in [30.0, 70.0] {
-        let low = |scores: &[f64]| scores.iter().filter(|s| **s <= threshold).count();
-        let passed = print.len() - low(&print);
-        say(&format!(
-            "at or below {threshold}: London live {} of {}, NUAA live {} of {}; NUAA prints above it {passed} of {}",
-            low(&london),
-            london.len(),
-            low(&live),
-            live.len(),
-            print.len()
-        ));
-        bands.insert(
-            format!("{threshold}"),
-            json!({
-                "london_at_or_below": rate(low(&london), london.len()), "nuaa_live_at_or_below": rate(low(&live), live.len()),
-                "nuaa_prints_above": rate(passed, print.len()),
-            }),
-        );
-    }
-    // Metadata must not change a score.
-    let plain = std::fs::read(&pictures(&data.join("faces/nuaa/live"))?[0])?;
-    let mut marked = plain[..2].to_vec();
-    marked.extend(b"\xff\xe1\x00\x1eExif\0\0II*\0\x08\0\0\0\x01\0\x31\x01\x02\0\0\0\0\0\0\0\0\0");
-    marked.extend(&plain[2..]);
-    let limits = imaging::Limits::default();
-    let same = match (imaging::decode(&plain, &limits), imaging::decode(&marked, &limits)) {
-        (Ok(a), Ok(b)) => a.pixels == b.pixels,
-        _ => false,
-    };
-    say(&format!("EXIF added: pixels the same: {same}"));
-    Ok(json!({
-        "auc_95_over_people": bounds[0], "bpcer_at_apcer_10_95_over_people": bounds[1], "auc_within_person": within, "live": live.len(), "print": print.len(), "auc": auc, "eer": eer,
-        "bpcer_at_apcer_10": rate(refused, live.len()), "apcer_at_50": rate(passed50, print.len()),
-        "bpcer_at_50": rate(refused50, live.len()), "london_refused_at_50": rate(london50, london.len()),
-        "bands": bands, "not_evaluated": no_live + no_print, "exif_changes_nothing": same,
-    }))
-}
-
-/// The area under the curve: how often a live face scores above an attack.
-fn area(live: &[f64], attack: &[f64]) -> f64 {
-    let mut wins = 0.0;
-    for l in live {
-        for a in attack {
-            wins += match l.total_cmp(a) {
-                std::cmp::Ordering::Greater => 1.0,
-                std::cmp::Ordering::Equal => 0.5,
-                std::cmp::Ordering::Less => 0.0,
-            };
-        }
-    }
-    wins / (live.len() * attack.len()) as f64
-}
-
-/// The threshold that a tenth of the attacks passes, and how many live faces do not.
-fn refused_at_10(live: &[f64], attack: &[f64]) -> (f64, usize) {
-    let mut sorted = attack.to_vec();
-    sorted.sort_by(|a, b| b.total_cmp(a));
-    let at = sorted[attack.len() / 10];
-    (at, live.iter().filter(|s| **s <= at).count())
 }
 
 fn search() -> anyhow::Result<Value> {
