@@ -278,7 +278,7 @@ def main():
     a.add_argument("--pictures", type=int, default=2560); a.add_argument("--held", type=int, default=512); a.add_argument("--seed", type=int, default=1); a.add_argument("--rate", type=float, default=1.5e-2)
     a.add_argument("--joined-rate", type=float, default=1.5e-4, help="ten times as much undoes what the stages have learnt")
     a.add_argument("--scenes", nargs="*", default=SCENE_FILES, help="photographs without a face")
-    a.add_argument("--compiled", action="store_true", help="compile the joined nets: half as many seconds a step again, a minute to begin")
+    a.add_argument("--compiled", action="store_true", help="compile the joined nets: a third less time a step, a minute to begin")
     a.add_argument("--resume", help="a student.pt to go on from"); a.add_argument("--nets", type=int, nargs="*", default=[0, 1], help="0 V2, 1 V1SE")
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True); torch.manual_seed(a.seed); torch.set_num_threads(1)
