@@ -12,6 +12,7 @@ mod facts;
 pub mod import;
 pub mod index;
 pub mod lists;
+mod lonely;
 mod model;
 pub mod monitor;
 pub mod ndjson;

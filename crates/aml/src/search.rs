@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use names::{Agreement, Name, Role, Token, compare};
 
 use crate::index::{Index, NameId, TokenId, both_trigrams};
+use crate::lonely::Lonely;
 use crate::model::{NameKind, Schema};
 use crate::retrieve::{self, Answer, Asked, FULL, Reading, Unit, retrieve};
 use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align, is_written_apart};
@@ -48,6 +49,8 @@ pub(crate) struct Scratch {
     seen: Vec<u32>,
     round: u32,
     like: Vec<Like>,
+    /// Of each token of the lists, the query tokens that it is like, by bit; empty between searches.
+    answers: Vec<u32>,
     room: Room,
     retrieval: retrieve::Room,
     found: Vec<Found>,
@@ -154,15 +157,28 @@ fn find(
     let mut units = own_units(index, tokens, weights, &scratch.like);
     joined_units(index, query, tokens, weights, &mut units);
     scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
+    let lonely = Lonely::new(tokens, weights, bar);
     let asked = Asked { tokens, weights, schema, bar, most };
     let names = retrieve(index, &asked, &units, &mut scratch.retrieval);
-    scratch.found.extend(names.into_iter().map(|name| Found {
-        name,
-        entity: index.entity_of(name),
-        alignment: Alignment::default(),
-        pairings: Vec::new(),
-    }));
+    scratch.answers.resize(index.tokens(), 0);
+    note_answers(scratch, |answers, bit| answers | bit);
+    for name in names {
+        if lonely.as_ref().is_some_and(|l| l.passes_over(index, index.tokens_of(name), &scratch.answers)) {
+            continue;
+        }
+        let (entity, alignment) = (index.entity_of(name), Alignment::default());
+        scratch.found.push(Found { name, entity, alignment, pairings: Vec::new() });
+    }
+    note_answers(scratch, |_, _| 0);
     weigh(index, tokens, weights, scratch);
+}
+
+fn note_answers(scratch: &mut Scratch, note: impl Fn(u32, u32) -> u32) {
+    for like in &scratch.like {
+        if let Some(answers) = scratch.answers.get_mut(like.token as usize) {
+            *answers = note(*answers, 1_u32.checked_shl(u32::from(like.query)).unwrap_or(0));
+        }
+    }
 }
 
 /// Collects what each query token is like in `scratch.like`, token by token.

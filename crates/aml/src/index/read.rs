@@ -167,6 +167,12 @@ impl Index {
         (Role::from_code(flags & 0x0f), self.floats(Section::Information).get(i).copied().unwrap_or(1.0))
     }
 
+    /// Role of a token, and whether its vowels are not written.
+    pub(crate) fn role(&self, id: TokenId) -> (Role, bool) {
+        let flags = self.bytes(Section::TokenFlags).get(id as usize).copied().unwrap_or_default();
+        (Role::from_code(flags & 0x0f), flags & 0x80 != 0)
+    }
+
     pub(crate) fn find_token(&self, latin: &str, role: Role, omits_vowels: bool) -> Option<TokenId> {
         let table = self.words(Section::TokenTable);
         if !table.len().is_power_of_two() {
