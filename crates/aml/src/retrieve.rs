@@ -26,7 +26,7 @@ const LOOKUP: usize = 100;
 /// What it costs to see whether a name can still be among the best, in postings read in order.
 const SIFT: usize = 8;
 /// Names of one block.
-const BLOCK: u32 = 1 << 15;
+const BLOCK: u32 = 1 << 16;
 /// Units of one query: as many as a cell has bits for.
 const MAX_UNITS: usize = 40;
 /// Below so many postings nothing is planned: all are scanned.

@@ -129,11 +129,12 @@ impl Weights {
 
     /// What a token left over counts before the weight of its side.
     pub(crate) fn cost(&self, token: &Weighed<'_>) -> f32 {
+        self.cost_of(token.view.role, token.information)
+    }
+
+    pub(crate) fn cost_of(&self, role: Role, information: f32) -> f32 {
         const COMMON: f32 = 6.5;
-        self.worth(
-            token.view.role,
-            self.flat * COMMON + (1.0 - self.flat) * token.information.min(self.most_information),
-        )
+        self.worth(role, self.flat * COMMON + (1.0 - self.flat) * information.min(self.most_information))
     }
 
     fn grade(&self, agreement: Agreement) -> f32 {

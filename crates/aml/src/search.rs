@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use names::{Agreement, Name, Role, Token, compare};
 
 use crate::index::{Index, NameId, TokenId, both_trigrams};
-use crate::lonely::Lonely;
+
 use crate::model::{NameKind, Schema};
+use crate::reach::{Answers, Reach};
 use crate::retrieve::{self, Answer, Asked, FULL, Reading, Unit, retrieve};
 use crate::score::{Alignment, JOINERS, Pairing, Room, Weighed, Weights, align, is_written_apart};
 
@@ -49,8 +50,9 @@ pub(crate) struct Scratch {
     seen: Vec<u32>,
     round: u32,
     like: Vec<Like>,
-    /// Of each token of the lists, the query tokens that it is like, by bit; empty between searches.
-    answers: Vec<u32>,
+    answers: Answers,
+    /// Tokens of the names that are weighed without being looked for.
+    listed: Vec<TokenId>,
     room: Room,
     retrieval: retrieve::Room,
     found: Vec<Found>,
@@ -157,26 +159,27 @@ fn find(
     let mut units = own_units(index, tokens, weights, &scratch.like);
     joined_units(index, query, tokens, weights, &mut units);
     scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
-    let lonely = Lonely::new(tokens, weights, bar);
+    let reach = Reach::new(tokens, weights, bar);
+    if reach.is_some() {
+        note(index, &units, &mut scratch.answers);
+    }
     let asked = Asked { tokens, weights, schema, bar, most };
-    let names = retrieve(index, &asked, &units, &mut scratch.retrieval);
-    scratch.answers.resize(index.tokens(), 0);
-    note_answers(scratch, |answers, bit| answers | bit);
-    for name in names {
-        if lonely.as_ref().is_some_and(|l| l.passes_over(index, index.tokens_of(name), &scratch.answers)) {
+    for name in retrieve(index, &asked, &units, &mut scratch.retrieval) {
+        if reach.as_ref().is_some_and(|r| r.is_beyond(index, index.tokens_of(name), &scratch.answers)) {
             continue;
         }
         let (entity, alignment) = (index.entity_of(name), Alignment::default());
         scratch.found.push(Found { name, entity, alignment, pairings: Vec::new() });
     }
-    note_answers(scratch, |_, _| 0);
+    scratch.answers.clear();
     weigh(index, tokens, weights, scratch);
 }
 
-fn note_answers(scratch: &mut Scratch, note: impl Fn(u32, u32) -> u32) {
-    for like in &scratch.like {
-        if let Some(answers) = scratch.answers.get_mut(like.token as usize) {
-            *answers = note(*answers, 1_u32.checked_shl(u32::from(like.query)).unwrap_or(0));
+/// Notes what the query's tokens are like and win, for [`Reach::is_beyond`].
+fn note(index: &Index, units: &[Unit], answers: &mut Answers) {
+    for unit in units {
+        if let Reading::Own(query) = unit.reading {
+            unit.answers.iter().for_each(|a| answers.note(index, a.token, query, a.won));
         }
     }
 }
@@ -211,14 +214,18 @@ fn own_units(index: &Index, tokens: &[Weighed<'_>], weights: &Weights, like: &[L
 pub(crate) fn weigh_names(
     index: &Index,
     query: &Prepared,
-    names: impl Iterator<Item = NameId>,
+    names: impl Iterator<Item = NameId> + Clone,
     weights: &Weights,
     scratch: &mut Scratch,
 ) -> Option<Found> {
     let tokens = query.weighed();
     likes(index, query, scratch);
-    scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
-    let Scratch { like, room, .. } = scratch;
+    let Scratch { like, listed: theirs, room, .. } = scratch;
+    theirs.clear();
+    theirs.extend(names.clone().flat_map(|name| index.tokens_of(name)));
+    theirs.sort_unstable();
+    like.retain(|l| theirs.binary_search(&l.token).is_ok());
+    like.sort_unstable_by_key(|l| (l.token, l.query));
     let mut best: Option<Found> = None;
     let mut listed = Vec::new();
     for name in names {
@@ -397,10 +404,17 @@ fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch)
         }
     }
     let own = token.latin.len();
+    // Most of those counted share too few to be near whatever their length, and need not be looked at.
+    let least = if own <= 5 { 0.15 } else { 0.25 };
+    let few = least * used as f32 * (own + 1) as f32 / (2 * own.max(1)) as f32;
     let mut ranked: Vec<(f32, TokenId)> = Vec::with_capacity(64);
     for &id in &scratch.counted {
         let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
-        let shared = f32::from(std::mem::take(count)) * own as f32 / used.max(1) as f32;
+        let count = f32::from(std::mem::take(count));
+        if count < few - 0.01 {
+            continue;
+        }
+        let shared = count * own as f32 / used.max(1) as f32;
         let other = index.latin_len(id);
         let dice = 2.0 * shared / (own + other) as f32;
         if dice >= 0.25 || (own <= 5 && other.abs_diff(own) <= 1 && dice >= 0.15) {
@@ -512,6 +526,92 @@ fn joined_units(
                 for (half, own) in [(a, of_a), (b, of_b)] {
                     let share = own / (of_a + of_b).max(1e-6);
                     answers(Reading::Part(i, cut), vec![half], &|_, _| Some(worth(i) * share));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use names::{Kind, analyse};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::Builder;
+    use crate::model::Entity;
+
+    /// Words that agree in every way: spellings, groups, initials, articles, words written as one, Arabic without vowels.
+    const WORDS: [&str; 34] = [
+        "Anna",
+        "Ana",
+        "Maria",
+        "Annamaria",
+        "Petrov",
+        "Petroff",
+        "Petrova",
+        "Muhammad",
+        "Mohamed",
+        "al",
+        "Sabar",
+        "Essabar",
+        "Azhar",
+        "Lazhar",
+        "Shahab",
+        "Din",
+        "Shahabuddin",
+        "Abdul",
+        "Rahman",
+        "Abdulrahman",
+        "bin",
+        "J",
+        "M.",
+        "van",
+        "der",
+        "Meer",
+        "Vandermeer",
+        "Kim",
+        "Min",
+        "Kimmin",
+        "محمد",
+        "صبار",
+        "Wilhelmina",
+        "Okonkwo",
+    ];
+
+    fn name(words: &[usize]) -> String {
+        words.iter().map(|&w| WORDS[w % WORDS.len()]).collect::<Vec<_>>().join(" ")
+    }
+
+    proptest! {
+        /// No name that is passed over unaligned would have reached the bar.
+        #[test]
+        fn what_is_beyond_reach_stays_below_the_bar_when_aligned(
+            listed in prop::collection::vec(prop::collection::vec(0usize..34, 1..5), 1..40),
+            query in prop::collection::vec(0usize..34, 1..5),
+            bar in 0.05_f32..0.9,
+        ) {
+            let mut builder = Builder::new();
+            for (at, words) in listed.iter().enumerate() {
+                let mut entity = Entity::new(format!("own:{at}"), Schema::Person);
+                entity.add_name(&name(words), NameKind::Primary);
+                builder.add(&entity).unwrap();
+            }
+            let index = builder.in_memory().unwrap();
+            let (weights, mut scratch) = (Weights::default(), Scratch::default());
+            let query = Prepared::new(Some(&index), analyse(&name(&query), Kind::Person));
+            let tokens = query.weighed();
+            likes(&index, &query, &mut scratch);
+            let units = own_units(&index, &tokens, &weights, &scratch.like);
+            scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
+            note(&index, &units, &mut scratch.answers);
+            let Some(reach) = Reach::new(&tokens, &weights, bar) else { return Ok(()) };
+            let (mut room, mut theirs) = (Room::default(), Vec::new());
+            for number in 0..u32::try_from(index.names()).unwrap() {
+                if reach.is_beyond(&index, index.tokens_of(number), &scratch.answers) {
+                    let like = &scratch.like;
+                    let aligned = align_name(&index, number, &tokens, &weights, like, &mut theirs, &mut room);
+                    prop_assert!(aligned.raw < bar, "{} {}", index.name_text(number), aligned.raw);
                 }
             }
         }

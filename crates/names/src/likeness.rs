@@ -194,6 +194,11 @@ pub fn readings(skeleton: &str) -> Vec<String> {
 /// Cost of a consonant that another tongue reads otherwise.
 const OTHER_READING: f32 = 0.3;
 
+/// Spellings less similar are not taken for the same name.
+const LEAST: f32 = 0.5;
+/// What any difference costs besides its letters.
+const SURPLUS: f32 = 0.25;
+
 fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     let (x, y) = (a.latin.as_bytes(), b.latin.as_bytes());
     let (short, long) = (x.len().min(y.len()), x.len().max(y.len()));
@@ -203,7 +208,17 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if short < 2 || long < 3 || long > short * 2 || long - short > 4 {
         return None;
     }
-    let budget = (short + long) as f32 * 0.5 * 0.56;
+    let length = (short + long) as f32 * 0.5;
+    let same_consonants = a.skeleton == b.skeleton && a.skeleton.len() >= 3;
+    // Two names that are both well known are seldom one name misspelt; slips and spellings seldom touch how a name
+    // begins, other names do.
+    let known = if !a.groups.is_empty() && !b.groups.is_empty() { 0.08 } else { 0.0 };
+    let begins = if a.sound.as_bytes().first() == b.sound.as_bytes().first() { 0.0 } else { 0.12 };
+    let mut budget = length * 0.56;
+    if !same_consonants {
+        // What costs more leaves less than the least similarity.
+        budget = budget.min((1.0 - LEAST - known - begins) * length - SURPLUS + 1.0 / TWENTIETHS);
+    }
     let cost = edit_cost(x, y, budget, &SPELLING);
     // The sound forms are worth a second look only where they differ from the letters and these are not near.
     let cost = if cost > 0.6 && (a.sound != a.latin || b.sound != b.latin) {
@@ -217,20 +232,13 @@ fn spelling(a: TokenView<'_>, b: TokenView<'_>) -> Option<Agreement> {
     if cost >= budget {
         return None;
     }
-    // One letter means more in a short token, and two names that are both well known are seldom
-    // one name misspelt.
-    let mut similarity = 1.0 - (cost + 0.25) / ((short + long) as f32 * 0.5);
-    if a.skeleton == b.skeleton && a.skeleton.len() >= 3 {
+    // One letter means more in a short token.
+    let mut similarity = 1.0 - (cost + SURPLUS) / length;
+    if same_consonants {
         similarity = similarity.max(0.65);
     }
-    if !a.groups.is_empty() && !b.groups.is_empty() {
-        similarity -= 0.08;
-    }
-    // Slips and spellings seldom touch how a name begins; other names do.
-    if a.sound.as_bytes().first() != b.sound.as_bytes().first() {
-        similarity -= 0.12;
-    }
-    (similarity >= 0.5).then_some(Agreement { likeness: Likeness::Spelling, similarity })
+    similarity -= known + begins;
+    (similarity >= LEAST).then_some(Agreement { likeness: Likeness::Spelling, similarity })
 }
 
 fn share_group(a: &[u32], b: &[u32]) -> bool {

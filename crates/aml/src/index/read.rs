@@ -167,10 +167,11 @@ impl Index {
         (Role::from_code(flags & 0x0f), self.floats(Section::Information).get(i).copied().unwrap_or(1.0))
     }
 
-    /// Role of a token, and whether its vowels are not written.
-    pub(crate) fn role(&self, id: TokenId) -> (Role, bool) {
+    /// Role of a token, whether its vowels are not written, and its information.
+    pub(crate) fn role(&self, id: TokenId) -> (Role, bool, f32) {
         let flags = self.bytes(Section::TokenFlags).get(id as usize).copied().unwrap_or_default();
-        (Role::from_code(flags & 0x0f), flags & 0x80 != 0)
+        let information = self.floats(Section::Information).get(id as usize).copied().unwrap_or(1.0);
+        (Role::from_code(flags & 0x0f), flags & 0x80 != 0, information)
     }
 
     pub(crate) fn find_token(&self, latin: &str, role: Role, omits_vowels: bool) -> Option<TokenId> {
