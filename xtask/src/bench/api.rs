@@ -468,8 +468,7 @@ fn shell_quiet(command: &mut Command) -> anyhow::Result<String> {
 
 /// Runs all parts.
 pub(crate) fn run(_data: &Path) -> anyhow::Result<Value> {
-    let bonafide = setup::bonafide("release")?;
-    setup::models(&bonafide)?;
+    let bonafide = setup::program()?;
     let folder = shell::target().join("bench/api-work");
     if folder.exists() {
         fs_err::remove_dir_all(&folder)?;

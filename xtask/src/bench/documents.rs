@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::setup;
 use crate::shell::{cargo, output, root, run as shell, target};
 
 /// The day all documents are judged on: filled_docs were issued in 2022 and run to 2032.
@@ -39,8 +40,7 @@ const FIELDS: [(&str, &str); 7] = [
 ];
 
 pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
-    shell(cargo().args(["build", "--release", "-p", "bonafide"]))?;
-    let binary = target().join("release/bonafide");
+    let binary = setup::program()?;
     let documents = data.join("documents");
     let mut table = Table::default();
 

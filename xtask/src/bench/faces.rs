@@ -10,8 +10,11 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use crate::setup;
+
 /// Measures faces; `data` is the folder of test data.
 pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
+    setup::program()?;
     let data = std::fs::canonicalize(data).with_context(|| format!("no test data at {}", data.display()))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let target = std::path::absolute(target)?;
@@ -27,7 +30,7 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
-        bail!("the bench of crate `face` failed; are the models installed (`bonafide models install`)?");
+        bail!("the bench of crate `face` failed");
     }
     let mut report: Value = serde_json::from_slice(&std::fs::read(&out)?)?;
     report["peers"] = peers(&target.join("bench/faces-python"), &data).unwrap_or_else(|error| {

@@ -11,10 +11,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::documents::{Table, peers, read};
-use crate::shell::{cargo, run as shell, target};
+use crate::setup;
+use crate::shell::run as shell;
 
 pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
-    shell(cargo().args(["build", "--release", "-p", "bonafide"]))?;
+    let bonafide = setup::program()?;
     let venv = peers()?;
     let script = venv.join("poses.py");
     fs_err::write(&script, include_str!("poses.py"))?;
@@ -25,7 +26,7 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
     shell(Command::new(venv.join("bin/python")).arg(script).args([&data.join("documents"), &photos]))?;
     let cases: BTreeMap<String, Value> = serde_json::from_slice(&fs_err::read(photos.join("cases.json"))?)?;
 
-    let seen = read(&target().join("release/bonafide"), &photos)?;
+    let seen = read(&bonafide, &photos)?;
     let mut exact: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
     let mut wrong_valid = 0;
     for (file, case) in &cases {
