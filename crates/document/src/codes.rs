@@ -41,12 +41,12 @@ pub(crate) fn read_barcodes(
         let view = barcode::GrayView { width: grey.width(), height: grey.height(), pixels: grey.as_raw() };
         barcode::read(view, &barcode::Options { budget_megapixels: budget, ..barcode::Options::default() })
     };
-    let mut found = look(&page.image, if wanted { 40.0 } else { FEW_MEGAPIXELS });
+    let mut found = look(&page.image, if wanted { 24.0 } else { FEW_MEGAPIXELS });
     if found.is_empty()
         && wanted
         && let Some(photo) = photo.filter(|_| page.quad.is_some())
     {
-        found = look(photo, 60.0);
+        found = look(photo, 36.0);
     }
     let aamva = found.iter().find_map(|b| {
         barcode::aamva::looks_like(&b.bytes).then(|| barcode::aamva::parse(&b.bytes).ok()).flatten()
@@ -75,7 +75,7 @@ pub(crate) fn read_barcodes(
 }
 
 /// Work spent on barcodes of a side that nothing says carries one.
-const FEW_MEGAPIXELS: f32 = 4.0;
+const FEW_MEGAPIXELS: f32 = 2.0;
 
 /// AAMVA elements as fields of the record.
 fn aamva_values(aamva: &barcode::aamva::Aamva) -> Payload {

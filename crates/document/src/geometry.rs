@@ -45,6 +45,15 @@ fn cross(o: Point, a: Point, b: Point) -> f32 {
     (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x)
 }
 
+/// Whether a text box lies within an outline, both clockwise; it may stand out by half its height.
+pub(crate) fn within(text: &Quad, outline: &Quad) -> bool {
+    let room = 0.5 * height(text);
+    (0..4).all(|i| {
+        let (a, b) = (outline[i], outline[(i + 1) % 4]);
+        text.iter().all(|&p| cross(a, b, p) >= -room * distance(a, b))
+    })
+}
+
 /// Convex hull (Andrew's monotone chain), without collinear points.
 pub(crate) fn convex_hull(mut points: Vec<Point>) -> Vec<Point> {
     points.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
@@ -159,5 +168,17 @@ mod tests {
         let quad = rectangle.quad();
         assert!((width(&quad) - 100.0).abs() < 0.05 && (height(&quad) - 10.0).abs() < 0.05);
         assert!(quad[0].x < quad[1].x);
+    }
+
+    #[test]
+    fn text_that_crosses_the_edge_of_an_outline_is_not_within() {
+        let bar = |x0: f32, x1: f32, y0: f32, y1: f32| -> Quad {
+            [point(x0, y0), point(x1, y0), point(x1, y1), point(x0, y1)]
+        };
+        let card = [point(10.0, 0.0), point(110.0, 10.0), point(100.0, 70.0), point(0.0, 60.0)];
+        assert!(within(&bar(20.0, 80.0, 30.0, 40.0), &card));
+        assert!(within(&bar(2.0, 80.0, 40.0, 50.0), &card));
+        assert!(!within(&bar(-20.0, 80.0, 40.0, 50.0), &card));
+        assert!(!within(&bar(20.0, 80.0, 75.0, 85.0), &card));
     }
 }

@@ -63,9 +63,15 @@ impl Page {
             .is_some_and(|q| q.iter().any(|p| p.x < near || p.y < near || p.x > w - near || p.y > h - near))
     }
 
+    /// Finds the text boxes.
+    pub(crate) fn find_boxes(&mut self, detector: &Detector, long_side: u32) -> Result<(), RunError> {
+        self.boxes = detect(detector, &self.image, long_side)?;
+        Ok(())
+    }
+
     /// Finds the text boxes and turns the page so that most text runs left to right (or upside down).
     pub(crate) fn find_text(&mut self, detector: &Detector, long_side: u32) -> Result<(), RunError> {
-        self.boxes = detect(detector, &self.image, long_side)?;
+        self.find_boxes(detector, long_side)?;
         let (across, down) = (self.runs(false), self.runs(true));
         if down > SIDEWAYS * across {
             let mut turned = self.clone();

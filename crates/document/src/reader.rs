@@ -13,7 +13,7 @@ use crate::dates::Order;
 use crate::effort::{Effort, both};
 use crate::fields::{self, Context, Value};
 use crate::fold::{edit_distance, fold};
-use crate::geometry::{height, point, width};
+use crate::geometry::{height, point, width, within};
 use crate::locate;
 use crate::mrz_zone::{self, Decoded, Zone};
 use crate::page::{BEYOND_DOUBT, DETECT_SIDE, ILLEGIBLE, Page, Recogniser, overlap, region, sort_lines};
@@ -159,7 +159,9 @@ impl Reader {
             .filter_map(|(s, p)| Some((s, &p?.pixels)))
             .collect();
         let sides = self.read_sides(&photos, false, options, &mut effort)?;
-        let flattened = sides.iter().any(|s| s.page.quad.is_some());
+        let outlines: Vec<_> =
+            photos.iter().zip(&sides).map(|((_, photo), side)| (*photo, side.page.quad)).collect();
+        let flattened = outlines.iter().any(|(_, outline)| outline.is_some());
         let record = match self.assemble(sides, options, &mut effort) {
             Err(ReadError::NotADocument) if flattened => {
                 // The outlines may have been something else than the document.
@@ -169,7 +171,7 @@ impl Reader {
             Ok(record)
                 if flattened
                     && record.identified_by == IdentifiedBy::Unknown
-                    && self.zone_off_the_outline(&photos, options, &mut effort)? =>
+                    && self.zone_off_the_outline(&outlines, options, &mut effort)? =>
             {
                 let sides = self.read_sides(&photos, true, options, &mut effort)?;
                 self.assemble(sides, options, &mut effort).or(Ok(record))
@@ -186,17 +188,27 @@ impl Reader {
         Ok(finished(record, effort, started))
     }
 
-    /// Whether a zone stands on a photo as it was taken: an outline may have been a part of the document.
+    /// Whether a zone stands on a photo as it was taken, off the outline or across its edge: the outline may have been a
+    /// part of the document.
     fn zone_off_the_outline(
         &self,
-        photos: &[(Side, &RgbImage)],
+        photos: &[(&RgbImage, Option<Quad>)],
         options: &Options,
         effort: &mut Effort,
     ) -> Result<bool, ReadError> {
-        for (_, photo) in photos {
+        for (photo, outline) in photos {
+            let Some(outline) = outline else { continue };
             let mut page = Page::whole(photo);
-            effort.stage("text_detection", || page.find_text(&self.detector, DETECT_SIDE))?;
-            if effort.stage("mrz", || self.read_mrz(&mut page, options.today))?.is_some() {
+            let scale = page.image.width() as f32 / photo.width().max(1) as f32;
+            let outline = outline.map(|p| point(p.x * scale, p.y * scale));
+            effort.stage("text_detection", || {
+                page.find_boxes(&self.detector, DETECT_SIDE)?;
+                page.boxes.retain(|text| !within(text, &outline));
+                if page.boxes.is_empty() { Ok(()) } else { page.find_text(&self.detector, DETECT_SIDE) }
+            })?;
+            if !page.boxes.is_empty()
+                && effort.stage("mrz", || self.read_mrz(&mut page, options.today))?.is_some()
+            {
                 return Ok(true);
             }
         }
