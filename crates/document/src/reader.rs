@@ -296,7 +296,7 @@ impl Reader {
     /// Barcodes of all sides. Where a zone or a template without barcodes names the document, a code adds little and
     /// gets a quick look; else the back is searched patiently (that is where licences carry theirs), then the front.
     fn read_codes(&self, sides: &mut [SideReading], photos: &[(Side, &RgbImage)]) {
-        let named = sides.iter().any(|s| s.mrz.as_ref().is_some_and(|d| d.valid)) || {
+        let named = sides.iter().any(|s| s.mrz.as_ref().is_some_and(|d| d.valid || d.least >= SURELY)) || {
             let catalogue = self.catalogue();
             catalogue.by_anchors(&folded_lines(sides)).is_some_and(|(t, _)| {
                 [&t.sides.front, &t.sides.back].iter().all(|side| side.barcode.is_none())
