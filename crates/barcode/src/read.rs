@@ -167,7 +167,9 @@ impl Ladder<'_> {
             self.look(&small, "scaled", &|x, y| (x / k, y / k), &safe, Threshold::Local);
             return;
         }
-        if self.look(&whole, "whole", &back, &safe, Threshold::Local) {
+        // A small budget goes to the regions alone.
+        let quick = self.budget < 2.0 * (whole.width * whole.height) as f32;
+        if !quick && self.look(&whole, "whole", &back, &safe, Threshold::Local) {
             return;
         }
         for spot in &spots.bars {

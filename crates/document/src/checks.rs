@@ -951,7 +951,7 @@ const GREY: f32 = 6.0;
 /// Share of colours out of step from which a picture shows a screen. Measured on filled_docs: the 4 simulated screens
 /// 1.41–1.87, 49 other pictures (photos, blurred, copied, specimens) 0.00–0.44; the threshold is the geometric middle.
 /// The screens are simulated: nothing is known of real ones.
-const FRINGES: f32 = 0.8;
+pub(crate) const FRINGES: f32 = 0.8;
 
 fn pixel_signals(findings: &Findings, out: &mut Vec<Signal>) {
     for s in findings.sides {

@@ -27,26 +27,41 @@ pub(crate) struct Payload {
     pub(crate) faults: Vec<String>,
 }
 
+/// How long a side is searched for barcodes: pixels looked at, in millions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// On the upright page.
+    page: f32,
+    /// On the photo, where the page shows none: its outline may have cut the code off.
+    photo: f32,
+}
+
+impl Patience {
+    /// For a side that nothing says carries one.
+    pub(crate) const QUICK: Self = Self { page: 1.0, photo: 0.0 };
+    /// For a photo of a screen, where moiré looks like bars all over.
+    pub(crate) const SCREEN: Self = Self { page: 6.0, photo: 6.0 };
+    pub(crate) const WHOLE: Self = Self { page: 24.0, photo: 36.0 };
+}
+
 /// Barcodes of a side, and the holder's data among them: an AAMVA payload before a national one.
-///
-/// The upright page is tried first; where its outline may have cut the code off, the photo.
 pub(crate) fn read_barcodes(
     side: Side,
     page: &Page,
     photo: Option<&RgbImage>,
-    wanted: bool,
+    patience: Patience,
 ) -> (Vec<Barcode>, Option<Payload>) {
     let look = |image: &RgbImage, budget: f32| {
         let grey = imaging::grey(image);
         let view = barcode::GrayView { width: grey.width(), height: grey.height(), pixels: grey.as_raw() };
         barcode::read(view, &barcode::Options { budget_megapixels: budget, ..barcode::Options::default() })
     };
-    let mut found = look(&page.image, if wanted { 24.0 } else { FEW_MEGAPIXELS });
+    let mut found = look(&page.image, patience.page);
     if found.is_empty()
-        && wanted
+        && patience.photo > 0.0
         && let Some(photo) = photo.filter(|_| page.quad.is_some())
     {
-        found = look(photo, 36.0);
+        found = look(photo, patience.photo);
     }
     let aamva = found.iter().find_map(|b| {
         barcode::aamva::looks_like(&b.bytes).then(|| barcode::aamva::parse(&b.bytes).ok()).flatten()
@@ -73,9 +88,6 @@ pub(crate) fn read_barcodes(
     let national = national.iter().flatten().find_map(national_values);
     (barcodes, aamva.map(|a| aamva_values(&a)).or(national))
 }
-
-/// Work spent on barcodes of a side that nothing says carries one.
-const FEW_MEGAPIXELS: f32 = 2.0;
 
 /// AAMVA elements as fields of the record.
 fn aamva_values(aamva: &barcode::aamva::Aamva) -> Payload {

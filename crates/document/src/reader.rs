@@ -9,6 +9,7 @@ use imaging::{Picture, Quad, RgbImage};
 use inference::{LoadError, Models, Net, RunError};
 
 use crate::checks::{self, Findings};
+use crate::codes::{Patience, read_barcodes};
 use crate::dates::Order;
 use crate::effort::{Effort, both};
 use crate::fields::{self, Context, Value};
@@ -304,7 +305,12 @@ impl Reader {
         };
         let look = |s: &SideReading, wanted: bool| {
             let photo = photos.iter().find(|(side, _)| *side == s.side).map(|(_, photo)| *photo);
-            crate::codes::read_barcodes(s.side, &s.page, photo, wanted)
+            let patience = match s.fringes {
+                _ if !wanted => Patience::QUICK,
+                Some(share) if share > checks::FRINGES => Patience::SCREEN,
+                _ => Patience::WHOLE,
+            };
+            read_barcodes(s.side, &s.page, photo, patience)
         };
         let found = match &*sides {
             [front, back] => {
