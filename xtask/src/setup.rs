@@ -69,6 +69,17 @@ pub(crate) fn postgres() -> anyhow::Result<()> {
             .any(|entry| entry.path().join("bin/initdb").exists())
     };
     step("Looking for PostgreSQL (tests run on SQLite and on PostgreSQL)");
+    debian("postgresql", found)
+}
+
+/// Makes sure that the program `tesseract` is there, with which PassportEye reads.
+pub(crate) fn tesseract() -> anyhow::Result<()> {
+    step("Looking for Tesseract (PassportEye reads with it)");
+    debian("tesseract-ocr", || has("tesseract"))
+}
+
+/// Installs a package of Debian's where what it brings is not found.
+fn debian(package: &str, found: impl Fn() -> bool) -> anyhow::Result<()> {
     if found() {
         eprintln!("    found");
         return Ok(());
@@ -84,10 +95,10 @@ pub(crate) fn postgres() -> anyhow::Result<()> {
             run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
         };
         apt(&["update", "-qq"])?;
-        apt(&["install", "-y", "-qq", "--no-install-recommends", "postgresql"])?;
+        apt(&["install", "-y", "-qq", "--no-install-recommends", package])?;
     }
     if !found() {
-        bail!("please install PostgreSQL's server (Debian: apt-get install postgresql) and run this again");
+        bail!("please install `{package}` (Debian: apt-get install {package}) and run this again");
     }
     Ok(())
 }

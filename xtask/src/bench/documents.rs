@@ -312,6 +312,10 @@ pub(super) fn peers() -> anyhow::Result<PathBuf> {
 /// Ours, `rapidocr` and `PassportEye` on the same pictures: those of `filled_docs` that are genuine and the specimens
 /// whose zone is conformant.
 fn side_by_side(binary: &Path, documents: &Path, table: &mut Table) -> anyhow::Result<Value> {
+    // Without it PassportEye reads no picture, and says so in the table.
+    if let Err(missing) = setup::tesseract() {
+        eprintln!("{missing:#}");
+    }
     let venv = peers()?;
     let python = venv.join("bin/python");
     let (folder, cases) = cases(documents, &venv.join("pictures"))?;
