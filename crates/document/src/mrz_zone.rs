@@ -149,6 +149,13 @@ pub(crate) struct Zone {
     pub(crate) strips: Vec<Strip>,
 }
 
+impl Zone {
+    /// How many fillers its lines have.
+    pub(crate) fn fillers(&self) -> usize {
+        self.strips.iter().flat_map(|s| s.text.bytes()).filter(|b| *b == b'<').count()
+    }
+}
+
 /// Long boxes of a page that may be MRZ lines, longest first.
 fn candidates(boxes: &[Quad]) -> Vec<Quad> {
     let merged = crate::text::merge_collinear(boxes);
@@ -157,6 +164,9 @@ fn candidates(boxes: &[Quad]) -> Vec<Quad> {
     long.truncate(MOST_CANDIDATES);
     long
 }
+
+/// Candidates that are also read upside down.
+const MOST_TURNED: usize = 12;
 
 /// The groups of MRZ lines among a page's text boxes, most convincing first. The longest boxes are read first, and the
 /// search ends with the first group that is surely a zone; only where no group is are boxes read upside down.
@@ -174,7 +184,13 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
         }
     }
     let mut strips = Vec::new();
-    for upright in upright {
+    for (place, upright) in upright.into_iter().enumerate() {
+        // The lines of a zone are among the longest. Where they are not, the words of a page that stands on its head say
+        // so later.
+        if place >= MOST_TURNED {
+            strips.extend(Some(upright).filter(Strip::plausible));
+            continue;
+        }
         let turned = read_strip(net, image, &upside_down(&upright.quad))?;
         let best =
             if turned.confidence > upright.confidence + 0.02 && turned.plausible() || !upright.plausible() {
@@ -192,14 +208,14 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
 /// Whether these lines are a zone read the right way up. Fillers on their head pass for figures, and surely: lines
 /// without any are not yet a zone.
 fn is_sure(zone: &Zone) -> bool {
-    let fillers = zone.strips.iter().flat_map(|s| s.text.bytes()).filter(|b| *b == b'<').count();
-    mean_confidence(zone) >= ZONE_CONFIDENCE && fillers >= LEAST_FILLERS
+    mean_confidence(zone) >= ZONE_CONFIDENCE && zone.fillers() >= LEAST_FILLERS
 }
 
 /// Strips as completed zones of two lines or more, most convincing first.
 fn grouped(net: &dyn Net, image: &RgbImage, strips: Vec<Strip>) -> Result<Vec<Zone>, RunError> {
     let mut groups = group(strips);
-    for zone in &mut groups {
+    // Print has no fillers and is not read surely as lines of a zone: what stands beside it is not worth a look.
+    for zone in groups.iter_mut().filter(|z| z.fillers() > 0 || mean_confidence(z) >= ZONE_CONFIDENCE) {
         complete(net, image, zone)?;
     }
     groups.retain(|z| z.strips.len() > 1);

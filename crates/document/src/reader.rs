@@ -207,9 +207,10 @@ impl Reader {
                 page.boxes.retain(|text| !within(text, &outline));
                 if page.boxes.is_empty() { Ok(()) } else { page.find_text(&self.detector, DETECT_SIDE) }
             })?;
-            if !page.boxes.is_empty()
-                && effort.stage("mrz", || self.read_mrz(&mut page, options.today))?.is_some()
-            {
+            let found = |page: &mut Page| -> Result<bool, ReadError> {
+                Ok(self.read_mrz(page, options.today)?.is_some() || self.scan(page, options.today)?.is_some())
+            };
+            if !page.boxes.is_empty() && effort.stage("mrz", || found(&mut page))? {
                 return Ok(true);
             }
         }
@@ -410,6 +411,11 @@ impl Reader {
         }
         let mut lines =
             self.recogniser.read(&page.image, &outside(page, mrz), mrz.as_ref().is_some_and(|d| d.valid))?;
+        if mrz.is_none() && lines.iter().any(is_like_a_zone) {
+            *mrz = self.scan(page, today)?;
+            let strips = mrz.iter().flat_map(|d| &d.strips);
+            lines.retain(|l| strips.clone().all(|s| overlap(&l.quad, &s.quad) < 0.5));
+        }
         lines.retain(is_legible);
         sort_lines(&mut lines);
         Ok(lines)
@@ -424,7 +430,7 @@ impl Reader {
             take_better(&mut best, self.best_reading(page, zone, today)?);
         }
         // Lines that were read surely are not read better from other strips, whatever their digits say.
-        if best.as_ref().is_none_or(|b| !b.valid && b.least < SURELY) {
+        if best.as_ref().is_some_and(|b| !b.valid && b.least < SURELY) {
             take_better(&mut best, self.scan(page, today)?);
         }
         let Some(mut decoded) = best else { return Ok(None) };
@@ -455,10 +461,14 @@ impl Reader {
         Ok(Some(Decoded { strips, ..decoded }))
     }
 
+    /// Looks for the zone where the text boxes do not show its lines.
     fn scan(&self, page: &Page, today: jiff::civil::Date) -> Result<Option<Decoded>, ReadError> {
         let mut best = None;
         for zone in mrz_zone::scan_bottom(self.mrz_net.as_ref(), &page.image, &page.boxes)? {
             take_better(&mut best, mrz_zone::decode(&zone, today));
+        }
+        if let Some(decoded) = &mut best {
+            decoded.doubt_if_cut(&page.image);
         }
         Ok(best)
     }
@@ -473,6 +483,10 @@ impl Reader {
         let first = mrz_zone::decode(zone, today);
         if first.as_ref().is_some_and(|d| d.valid && d.corrections.is_empty() && d.least > SURELY) {
             return Ok(first);
+        }
+        if first.is_none() && zone.fillers() == 0 {
+            // Lines without fillers are print.
+            return Ok(None);
         }
         let mut readings: Vec<Decoded> = first.into_iter().collect();
         for (tall, wide, shift) in [
@@ -708,6 +722,17 @@ fn finished(record: Record, mut effort: Effort, started: Instant) -> Record {
 /// Whether a line says anything: what reads worse is a pattern, not text.
 fn is_legible(line: &Line) -> bool {
     line.confidence() > ILLEGIBLE
+}
+
+/// Whether a line may be a piece of a zone: it has fillers, or what these are taken for, or runs on like one.
+fn is_like_a_zone(line: &Line) -> bool {
+    let text = line.text();
+    let filler = |c: char| matches!(c, '<' | '‹' | '«' | '〈' | '《' | '＜' | 'く');
+    text.contains(filler)
+        || text.contains("KKK")
+        || text.len() >= 24
+            && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+            && line.has_digits()
 }
 
 fn take_better(best: &mut Option<Decoded>, new: Option<Decoded>) {
