@@ -178,7 +178,7 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
             upright.push(read_strip(net, image, quad)?);
         }
         let plausible = upright.iter().filter(|s| s.plausible()).cloned().collect();
-        let found = grouped(net, image, plausible)?;
+        let found = grouped(net, image, plausible, LEAST_FILLERS)?;
         if found.first().is_some_and(is_sure) {
             return Ok(found);
         }
@@ -202,7 +202,7 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
             strips.push(best);
         }
     }
-    grouped(net, image, strips)
+    grouped(net, image, strips, 1)
 }
 
 /// Whether these lines are a zone read the right way up. Fillers on their head pass for figures, and surely: lines
@@ -211,11 +211,17 @@ fn is_sure(zone: &Zone) -> bool {
     mean_confidence(zone) >= ZONE_CONFIDENCE && zone.fillers() >= LEAST_FILLERS
 }
 
-/// Strips as completed zones of two lines or more, most convincing first.
-fn grouped(net: &dyn Net, image: &RgbImage, strips: Vec<Strip>) -> Result<Vec<Zone>, RunError> {
+/// Strips as zones of two lines or more, most convincing first; those with so many fillers are completed.
+fn grouped(
+    net: &dyn Net,
+    image: &RgbImage,
+    strips: Vec<Strip>,
+    fillers: usize,
+) -> Result<Vec<Zone>, RunError> {
     let mut groups = group(strips);
     // Print has no fillers and is not read surely as lines of a zone: what stands beside it is not worth a look.
-    for zone in groups.iter_mut().filter(|z| z.fillers() > 0 || mean_confidence(z) >= ZONE_CONFIDENCE) {
+    for zone in groups.iter_mut().filter(|z| z.fillers() >= fillers || mean_confidence(z) >= ZONE_CONFIDENCE)
+    {
         complete(net, image, zone)?;
     }
     groups.retain(|z| z.strips.len() > 1);
