@@ -111,24 +111,15 @@ impl Reader {
             Ok(LineNet { net: models.net(name)?, alphabet: Arc::new(alphabet), name })
         };
         let detector = |name: &'static str| models.net(name).map(|net| Detector { net, name });
-        // The large net takes as long as all others.
-        let (large, (found, small, mrz_net, corners)) = both(
-            || line_net("ppocr-v6-rec", None),
-            || {
-                (
-                    // The small one finds the same lines of documents at a third of the work.
-                    detector("ppocr-v6-det-tiny").or_else(|_| detector("ppocr-v6-det")),
-                    line_net("ppocr-v6-rec-tiny", Some(SMALL_CHARACTERS)).ok(),
-                    models.net("mrz-lines"),
-                    models.net("document-corners").ok(),
-                )
-            },
-        );
         Ok(Self {
-            detector: found?,
-            recogniser: Recogniser { large: large?, small },
-            mrz_net: mrz_net?,
-            corners,
+            // The small one finds the same lines of documents at a third of the work.
+            detector: detector("ppocr-v6-det-tiny").or_else(|_| detector("ppocr-v6-det"))?,
+            recogniser: Recogniser {
+                large: line_net("ppocr-v6-rec", None)?,
+                small: line_net("ppocr-v6-rec-tiny", Some(SMALL_CHARACTERS)).ok(),
+            },
+            mrz_net: models.net("mrz-lines")?,
+            corners: models.net("document-corners").ok(),
             catalogue: RwLock::new(Arc::new(Catalogue::built_in())),
         })
     }
