@@ -141,15 +141,14 @@ impl<'a> Reach<'a> {
             + self.weights.extra_listed * left
             + self.weights.contradiction * missed.min(left);
         let mut most = raw(self.weights, won, against) * ROUNDING;
-        if most >= self.bar && self.needs_telling {
-            let lonely = (bits & self.telling).count_ones() == 1 && self.telling.count_ones() > 1;
-            if lonely {
-                most *= self.weights.lonely;
-                if most >= self.bar && name.iter().any(|&id| answers.bits(id) == 0 && index.token(id).tells())
-                {
-                    most *= self.weights.lonely;
-                }
-            }
+        let lonely =
+            self.needs_telling && (bits & self.telling).count_ones() == 1 && self.telling.count_ones() > 1;
+        if lonely {
+            most *= self.weights.lonely;
+        }
+        let has_others = || name.iter().any(|&id| answers.bits(id) == 0 && index.token(id).tells());
+        if lonely && most >= self.bar && has_others() {
+            most *= self.weights.lonely;
         }
         most < self.bar
     }

@@ -27,7 +27,9 @@ pub(crate) struct Payload {
     pub(crate) faults: Vec<String>,
 }
 
-/// How long a side is searched for barcodes: pixels looked at, in millions.
+/// How long a side is searched for barcodes: pixels looked at, in millions. Before, a whole search had 40 and 60, screens
+/// too, and a quick one 4: the 63 pictures of mrz_specimens and filled_docs and the 6 of aamva_card_photos gave the same
+/// barcodes, for 66 CPU ms a picture of the 63 instead of 32.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// On the upright page.
