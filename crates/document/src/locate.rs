@@ -25,15 +25,10 @@ pub(crate) struct Outline {
     pub(crate) inside: bool,
 }
 
-/// The document's corners in the picture, clockwise, starting at the corner nearest the picture's top-left.
-pub(crate) fn outline(image: &RgbImage) -> Option<Outline> {
-    outlines(image, 1, 1).pop().flatten()
-}
-
-/// The outlines of one format and about one size that lie apart on the background, in reading order: two are the sides
-/// of one card beside each other. At most [`MOST_CARDS`] are told apart; fewer than two are none.
-pub(crate) fn cards(image: &RgbImage) -> Vec<Outline> {
-    let mut cards: Vec<Outline> = outlines(image, 2, MOST_CARDS).into_iter().flatten().collect();
+/// Those of the outlines that are of one format and about one size, in reading order: two are the sides of one card
+/// beside each other. Fewer than two are none.
+pub(crate) fn cards(outlines: &[Option<Outline>]) -> Vec<Outline> {
+    let mut cards: Vec<Outline> = outlines.iter().flatten().cloned().collect();
     let sides = |o: &Outline| {
         let (w, h) = (width(&o.quad), height(&o.quad));
         (w.max(h), w.min(h).max(1.0))
@@ -62,20 +57,21 @@ const PAIR_SIZES: f32 = 1.35;
 /// Their proportions differ by perspective only; ID-1 and ID-3 (ISO/IEC 7810) differ by 1.12.
 const PAIR_SHAPES: f32 = 1.1;
 
-/// The outlines of the largest things on the background, largest first, up to the first that could be no card and at
-/// most `most`; nothing when they are fewer than `least`.
-fn outlines(image: &RgbImage, least: usize, most: usize) -> Vec<Option<Outline>> {
+/// The outlines of the largest things that lie apart on the background, the largest first, up to the first that could
+/// be no card; `None` is a thing without straight edges. Corners run clockwise from the one nearest the picture's top
+/// left.
+pub(crate) fn outlines(image: &RgbImage) -> Vec<Option<Outline>> {
     let small = imaging::fit_within(image, SEARCH_SIDE);
     let (w, h) = (small.width() as usize, small.height() as usize);
     if w < 64 || h < 64 {
         return Vec::new();
     }
     let Some(foreground) = foreground(&small) else { return Vec::new() };
-    let rough: Vec<Quad> = largest_components(&foreground, w, h, most)
+    let rough: Vec<Quad> = largest_components(&foreground, w, h, MOST_CARDS)
         .into_iter()
         .map_while(|component| rough_quad(component, w, h))
         .collect();
-    if rough.len() < least {
+    if rough.is_empty() {
         return Vec::new();
     }
     let fine = imaging::grey(&imaging::fit_within(image, 1000));
@@ -124,7 +120,7 @@ const CORNER_CONFIDENCE: f32 = 0.35;
 /// look puts 61 cards' corners within a twenty-fifth of a side, four looks 77, four where one is less sure than this 76.
 const CORNER_SURE: f32 = 0.9;
 
-/// The corners by the net `document-corners`, for backgrounds on which [`outline`] finds no quad.
+/// The corners by the net `document-corners`, for backgrounds on which [`outlines`] finds no quad.
 pub(crate) fn outline_by_net(net: &dyn Net, image: &RgbImage) -> Result<Option<Outline>, RunError> {
     let (w, h) = (image.width().max(1) as f32, image.height().max(1) as f32);
     let scale = INNER / w.max(h);
@@ -641,7 +637,7 @@ mod tests {
     fn a_turned_card_is_found_to_within_two_pixels() {
         for angle in [0.0, 0.15, -0.3] {
             let (image, truth) = desk(angle);
-            let outline = outline(&image).expect("a plain card");
+            let outline = outlines(&image).remove(0).expect("a plain card");
             assert!(outline.inside);
             for corner in truth {
                 let nearest = outline.quad.iter().map(|p| distance(*p, corner)).fold(f32::MAX, f32::min);
@@ -660,7 +656,7 @@ mod tests {
                 if on { [225, 220, 205 + noise / 3] } else { [90 + noise, 70 + noise, 50 + noise] }.into()
             })
         };
-        let seen = |drawn: &[[u32; 4]]| cards(&desk(drawn));
+        let seen = |drawn: &[[u32; 4]]| cards(&outlines(&desk(drawn)));
         let pair = seen(&[[250, 380, 650, 632], [260, 60, 660, 312]]);
         let [upper, lower] = &pair[..] else { panic!("two cards: {pair:?}") };
         assert!(centre(&upper.quad).y < 200.0 && centre(&lower.quad).y > 480.0);
@@ -674,6 +670,6 @@ mod tests {
     #[test]
     fn a_plain_surface_holds_no_document() {
         let image = RgbImage::from_pixel(640, 480, [120, 130, 140].into());
-        assert!(outline(&image).is_none());
+        assert!(outlines(&image).is_empty());
     }
 }

@@ -1,12 +1,14 @@
 //! One side as a flat, upright page with its text boxes: from photo to lines.
 
+use std::borrow::Cow;
+
 use imaging::{Point, Quad, RgbImage};
 use inference::{Net, RunError};
 
 use crate::effort::both;
 use crate::geometry::{centre, distance, height, point, width};
 use crate::labels;
-use crate::locate;
+use crate::locate::{self, Outline};
 use crate::text::Line;
 use crate::text::detect::{Detector, detect};
 use crate::text::recognise::LineNet;
@@ -19,6 +21,34 @@ pub(crate) const DETECT_SIDE: u32 = 960;
 /// Text running down the page, as a share of that across it, from which the page is looked at on its side too: the net
 /// finds level lines whole and sideways ones in pieces.
 const SIDEWAYS: f32 = 0.3;
+
+/// A photo of one side or more, looked over once.
+pub(crate) struct Photo<'a> {
+    pub(crate) given: &'a RgbImage,
+    /// At the size from which everything is read.
+    work: Cow<'a, RgbImage>,
+    /// Of the things on its background, in pixels of `work`.
+    outlines: Vec<Option<Outline>>,
+}
+
+impl<'a> Photo<'a> {
+    pub(crate) fn new(given: &'a RgbImage) -> Self {
+        let fits = given.width().max(given.height()) <= WORK_SIDE;
+        let work =
+            if fits { Cow::Borrowed(given) } else { Cow::Owned(imaging::fit_within(given, WORK_SIDE)) };
+        Self { outlines: locate::outlines(&work), given, work }
+    }
+
+    /// Cards beside each other, in pixels of the photo as given.
+    pub(crate) fn cards(&self) -> Vec<Quad> {
+        locate::cards(&self.outlines).iter().map(|card| self.as_given(&card.quad)).collect()
+    }
+
+    fn as_given(&self, quad: &Quad) -> Quad {
+        let scale = self.given.width() as f32 / self.work.width().max(1) as f32;
+        quad.map(|p| point(p.x * scale, p.y * scale))
+    }
+}
 
 /// A side: picture, where the document lies in the photo, and its text boxes.
 #[derive(Debug, Clone)]
@@ -33,26 +63,24 @@ pub(crate) struct Page {
 
 impl Page {
     /// The document cut out and flattened; the whole photo where no outline stands out.
-    pub(crate) fn flatten(photo: &RgbImage, corners: Option<&dyn Net>) -> Result<Self, RunError> {
-        let work = imaging::fit_within(photo, WORK_SIDE);
-        let scale = photo.width() as f32 / work.width().max(1) as f32;
-        let outline = match (locate::outline(&work), corners) {
-            (None, Some(net)) => locate::outline_by_net(net, &work)?,
+    pub(crate) fn flatten(photo: &Photo, corners: Option<&dyn Net>) -> Result<Self, RunError> {
+        let outline = match (photo.outlines.first().cloned().flatten(), corners) {
+            (None, Some(net)) => locate::outline_by_net(net, &photo.work)?,
             (found, _) => found,
         };
         let Some(outline) = outline else { return Ok(Self::whole(photo)) };
         let (w, h) = locate::upright_size(&outline.quad);
         Ok(Self {
-            image: imaging::warp_quad(&work, &outline.quad, w, h),
-            quad: Some(outline.quad.map(|p| point(p.x * scale, p.y * scale))),
+            image: imaging::warp_quad(&photo.work, &outline.quad, w, h),
+            quad: Some(photo.as_given(&outline.quad)),
             inside: Some(outline.inside),
             boxes: Vec::new(),
         })
     }
 
     /// The photo as it is.
-    pub(crate) fn whole(photo: &RgbImage) -> Self {
-        Self { image: imaging::fit_within(photo, WORK_SIDE), quad: None, inside: None, boxes: Vec::new() }
+    pub(crate) fn whole(photo: &Photo) -> Self {
+        Self { image: photo.work.clone().into_owned(), quad: None, inside: None, boxes: Vec::new() }
     }
 
     /// Whether the outline runs along the edge of the photo: a scan that fills its frame, or a card that is cut.

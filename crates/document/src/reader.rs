@@ -15,9 +15,10 @@ use crate::effort::{Effort, both};
 use crate::fields::{self, Context, Value};
 use crate::fold::{edit_distance, fold};
 use crate::geometry::{height, point, width, within};
-use crate::locate;
 use crate::mrz_zone::{self, Decoded, Zone};
-use crate::page::{BEYOND_DOUBT, DETECT_SIDE, ILLEGIBLE, Page, Recogniser, overlap, region, sort_lines};
+use crate::page::{
+    BEYOND_DOUBT, DETECT_SIDE, ILLEGIBLE, Page, Photo, Recogniser, overlap, region, sort_lines,
+};
 use crate::pixel;
 use crate::record::{Barcode, IdentifiedBy, Quality, Record, Side, Upright};
 use crate::template::{Catalogue, DocumentKind, Template, TemplateSide};
@@ -146,18 +147,22 @@ impl Reader {
     ) -> Result<Record, ReadError> {
         let started = Instant::now();
         let mut effort = Effort::default();
-        let cards = match back {
-            None => effort.stage("outline", || locate::cards(&front.pixels)),
-            Some(_) => Vec::new(),
-        };
+        let (front, back) = effort.stage("outline", || match back {
+            None => (Photo::new(&front.pixels), None),
+            Some(back) => {
+                let (front, back) = both(|| Photo::new(&front.pixels), || Photo::new(&back.pixels));
+                (front, Some(back))
+            }
+        });
+        let cards = if back.is_none() { front.cards() } else { Vec::new() };
         if let [one, other] = &cards[..]
-            && let Some(record) = self.read_pair(&front.pixels, [one, other], options, &mut effort)?
+            && let Some(record) = self.read_pair(&front, [one, other], options, &mut effort)?
         {
             return Ok(finished(record, effort, started));
         }
-        let photos: Vec<(Side, &RgbImage)> = [(Side::Front, Some(front)), (Side::Back, back)]
+        let photos: Vec<(Side, &Photo)> = [(Side::Front, Some(&front)), (Side::Back, back.as_ref())]
             .into_iter()
-            .filter_map(|(s, p)| Some((s, &p?.pixels)))
+            .filter_map(|(s, p)| Some((s, p?)))
             .collect();
         let sides = self.read_sides(&photos, false, options, &mut effort)?;
         let outlines: Vec<_> =
@@ -193,14 +198,14 @@ impl Reader {
     /// part of the document.
     fn zone_off_the_outline(
         &self,
-        photos: &[(&RgbImage, Option<Quad>)],
+        photos: &[(&Photo, Option<Quad>)],
         options: &Options,
         effort: &mut Effort,
     ) -> Result<bool, ReadError> {
         for (photo, outline) in photos {
             let Some(outline) = outline else { continue };
             let mut page = Page::whole(photo);
-            let scale = page.image.width() as f32 / photo.width().max(1) as f32;
+            let scale = page.image.width() as f32 / photo.given.width().max(1) as f32;
             let outline = outline.map(|p| point(p.x * scale, p.y * scale));
             effort.stage("text_detection", || {
                 page.find_boxes(&self.detector, DETECT_SIDE)?;
@@ -220,24 +225,25 @@ impl Reader {
     /// Reads a picture on which both sides of one card lie beside each other; `None` where what they are is no document.
     fn read_pair(
         &self,
-        photo: &RgbImage,
-        cards: [&locate::Outline; 2],
+        photo: &Photo,
+        cards: [&Quad; 2],
         options: &Options,
         effort: &mut Effort,
     ) -> Result<Option<Record>, ReadError> {
-        let parts = cards.map(|card| {
-            let quad = card.quad;
-            let margin = 0.06 * width(&quad).max(height(&quad));
+        let parts = cards.map(|quad| {
+            let margin = 0.06 * width(quad).max(height(quad));
             let (left, top, right, bottom) =
                 quad.iter().fold((f32::MAX, f32::MAX, f32::MIN, f32::MIN), |(l, t, r, b), p| {
                     (l.min(p.x), t.min(p.y), r.max(p.x), b.max(p.y))
                 });
             let (x, y) = ((left - margin).max(0.0) as u32, (top - margin).max(0.0) as u32);
             let (w, h) = ((right + margin) as u32 - x, (bottom + margin) as u32 - y);
-            (imaging::crop(photo, x, y, w, h), (x, y))
+            (imaging::crop(photo.given, x, y, w, h), (x, y))
         });
         let [first, second] = &parts;
-        let photos = [(Side::Front, &first.0), (Side::Back, &second.0)];
+        let (front, back) =
+            effort.stage("outline", || both(|| Photo::new(&first.0), || Photo::new(&second.0)));
+        let photos = [(Side::Front, &front), (Side::Back, &back)];
         let mut sides = self.read_sides(&photos, false, options, effort)?;
         let mut corners = [first.1, second.1];
         // Cards carry their three-line zone on the back (ICAO Doc 9303-5 §4.1).
@@ -269,12 +275,12 @@ impl Reader {
     /// Reads the sides side by side, then looks for barcodes where they can matter.
     fn read_sides(
         &self,
-        photos: &[(Side, &RgbImage)],
+        photos: &[(Side, &Photo)],
         whole: bool,
         options: &Options,
         effort: &mut Effort,
     ) -> Result<Vec<SideReading>, ReadError> {
-        let read = |(side, photo): (Side, &RgbImage)| {
+        let read = |(side, photo): (Side, &Photo)| {
             let mut effort = Effort::default();
             let reading = self.read_side_well(side, photo, whole, options, &mut effort);
             (reading, effort)
@@ -297,7 +303,7 @@ impl Reader {
 
     /// Barcodes of all sides. Where a zone or a template without barcodes names the document, a code adds little and
     /// gets a quick look; else the back is searched patiently (that is where licences carry theirs), then the front.
-    fn read_codes(&self, sides: &mut [SideReading], photos: &[(Side, &RgbImage)]) {
+    fn read_codes(&self, sides: &mut [SideReading], photos: &[(Side, &Photo)]) {
         let named = sides.iter().any(|s| s.mrz.as_ref().is_some_and(|d| d.valid || d.least >= SURELY)) || {
             let catalogue = self.catalogue();
             catalogue.by_anchors(&folded_lines(sides)).is_some_and(|(t, _)| {
@@ -305,7 +311,7 @@ impl Reader {
             })
         };
         let look = |s: &SideReading, wanted: bool| {
-            let photo = photos.iter().find(|(side, _)| *side == s.side).map(|(_, photo)| *photo);
+            let photo = photos.iter().find(|(side, _)| *side == s.side).map(|(_, photo)| photo.given);
             let patience = match s.fringes {
                 _ if !wanted => Patience::QUICK,
                 Some(share) if share > checks::FRINGES => Patience::SCREEN,
@@ -330,7 +336,7 @@ impl Reader {
     fn read_side_well(
         &self,
         side: Side,
-        photo: &RgbImage,
+        photo: &Photo,
         whole: bool,
         options: &Options,
         effort: &mut Effort,
@@ -338,7 +344,7 @@ impl Reader {
         let reading = self.read_side(side, photo, whole, options, effort)?;
         let cut = reading.mrz.as_ref().is_some_and(|d| d.cut);
         if !whole
-            && (cut || reading.page.touches_frame(photo))
+            && (cut || reading.page.touches_frame(photo.given))
             && reading.mrz.as_ref().is_none_or(|d| !d.valid)
         {
             // An outline within the document, or along the picture's own edge, may have cut the zone off.
@@ -353,7 +359,7 @@ impl Reader {
     fn read_side(
         &self,
         side: Side,
-        photo: &RgbImage,
+        photo: &Photo,
         whole: bool,
         options: &Options,
         effort: &mut Effort,
@@ -377,7 +383,7 @@ impl Reader {
         let lines =
             effort.stage("text_recognition", || self.read_text(&mut page, &mut mrz, options.today))?;
         let (quality, chroma, fringes) = effort.stage("pixels", || {
-            (checks::quality(&page), pixel::chroma(&page.image), pixel::colour_fringes(photo))
+            (checks::quality(&page), pixel::chroma(&page.image), pixel::colour_fringes(photo.given))
         });
         Ok(SideReading {
             side,

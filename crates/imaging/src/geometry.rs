@@ -132,18 +132,67 @@ pub fn warp_quad(image: &RgbImage, quad: &Quad, width: u32, height: u32) -> RgbI
     let source = source.pixels();
     for (row, line) in out.chunks_exact_mut(3 * width as usize).enumerate() {
         let y = row as f64 + 0.5;
-        let mut u = m1 * y + m2 + 0.5 * m0;
-        let mut v = m4 * y + m5 + 0.5 * m3;
-        let mut w = m7 * y + m8 + 0.5 * m6;
-        for pixel in line.chunks_exact_mut(3) {
-            let inverse = 1.0 / w;
-            sample(source, (u * inverse) as f32 - 0.5, (v * inverse) as f32 - 0.5, pixel);
-            u += m0;
-            v += m3;
-            w += m6;
+        let place = |column: usize| {
+            let x = column as f64 + 0.5;
+            let inverse = 1.0 / (m6 * x + m7 * y + m8);
+            ((m0 * x + m1 * y + m2) * inverse - 0.5, (m3 * x + m4 * y + m5) * inverse - 0.5)
+        };
+        let mut from = place(0);
+        for (run, pixels) in line.chunks_mut(3 * RUN).enumerate() {
+            let to = place((run + 1) * RUN);
+            let step = ((to.0 - from.0) / RUN as f64, (to.1 - from.1) / RUN as f64);
+            draw(source, from, step, Edge::Repeats, pixels);
+            from = to;
         }
     }
     out
+}
+
+/// Pixels of a line that are drawn without a division each: between its ends a run of a perspective is straight to a
+/// hundredth of a pixel.
+const RUN: usize = 8;
+
+/// What is seen beyond the edge of a picture.
+#[derive(Clone, Copy, PartialEq)]
+enum Edge {
+    Repeats,
+    Black,
+}
+
+/// Pixels seen at `from`, `from + step` …, in the lattice of pixel centres.
+#[inline]
+fn draw(source: &RgbImage, from: (f64, f64), step: (f64, f64), beyond: Edge, line: &mut [u8]) {
+    let (last_x, last_y) = (u64::from(source.width()) - 1, u64::from(source.height()) - 1);
+    let stride = 3 * source.width() as usize;
+    let raw = source.as_raw();
+    // Places in 2^-32 of a pixel: one addition a pixel, and no conversion between whole and broken numbers, which
+    // took most of the time. A map that leaves such numbers behind lies outside of every picture.
+    let fixed = |v: f64| (v * ONE) as i64;
+    let (step, mut at) = ((fixed(step.0), fixed(step.1)), (fixed(from.0), fixed(from.1)));
+    for pixel in line.chunks_exact_mut(3) {
+        // Negative places become large ones.
+        let (x0, y0) = ((at.0 >> 32) as u64, (at.1 >> 32) as u64);
+        let (ax, ay) = ((at.0 >> 24) as u32 & 255, (at.1 >> 24) as u32 & 255);
+        let inside = x0 < last_x
+            && y0 < last_y
+            && mix_inside(raw, y0 as usize * stride + 3 * x0 as usize, stride, ax, ay, pixel);
+        if !inside {
+            at_edge(source, at, beyond, pixel);
+        }
+        at = (at.0.wrapping_add(step.0), at.1.wrapping_add(step.1));
+    }
+}
+
+/// One in whole numbers of 2^-32.
+const ONE: f64 = 4_294_967_296.0;
+
+#[cold]
+fn at_edge(source: &RgbImage, at: (i64, i64), beyond: Edge, pixel: &mut [u8]) {
+    let (u, v) = ((at.0 as f64 / ONE) as f32, (at.1 as f64 / ONE) as f32);
+    let (w, h) = (source.width() as f32, source.height() as f32);
+    if beyond == Edge::Repeats || u >= -0.5 && v >= -0.5 && u <= w - 0.5 && v <= h - 0.5 {
+        sample(source, u, v, pixel);
+    }
 }
 
 /// A picture of `width` × `height` whose pixel (x, y) shows the source at
@@ -179,33 +228,10 @@ pub fn similarity_warp(image: &RgbImage, m: [f32; 6], width: u32, height: u32) -
     ]));
     let m = map.0;
     let pixels = source.pixels();
-    let (sw, sh) = (pixels.width() as f32, pixels.height() as f32);
-    let (last_x, last_y) = (u64::from(pixels.width()) - 1, u64::from(pixels.height()) - 1);
-    let stride = 3 * pixels.width() as usize;
-    // Places in 2^-32 of a pixel: one addition a pixel, and no conversion between whole and broken numbers, which
-    // took most of the time. A map that leaves such numbers behind lies outside of every picture.
-    let fixed = |v: f64| (v * 4_294_967_296.0) as i64;
-    let step = (fixed(m[0]), fixed(m[3]));
     for (row, line) in out.chunks_exact_mut(3 * width as usize).enumerate() {
         let y = row as f64 + 0.5;
-        let (u, v) = (0.5 * m[0] + m[1] * y + m[2] - 0.5, 0.5 * m[3] + m[4] * y + m[5] - 0.5);
-        let mut at = (fixed(u), fixed(v));
-        for (column, pixel) in line.chunks_exact_mut(3).enumerate() {
-            // Negative places become large ones.
-            let (x0, y0) = ((at.0 >> 32) as u64, (at.1 >> 32) as u64);
-            let (ax, ay) = ((at.0 >> 24) as u32 & 255, (at.1 >> 24) as u32 & 255);
-            let inside = x0 < last_x
-                && y0 < last_y
-                && mix_inside(pixels.as_raw(), y0 as usize * stride + 3 * x0 as usize, stride, ax, ay, pixel);
-            if !inside {
-                let x = column as f64;
-                let (u, v) = ((u + m[0] * x) as f32, (v + m[3] * x) as f32);
-                if u >= -0.5 && v >= -0.5 && u <= sw - 0.5 && v <= sh - 0.5 {
-                    sample(pixels, u, v, pixel);
-                }
-            }
-            at = (at.0.wrapping_add(step.0), at.1.wrapping_add(step.1));
-        }
+        let from = (0.5 * m[0] + m[1] * y + m[2] - 0.5, 0.5 * m[3] + m[4] * y + m[5] - 0.5);
+        draw(pixels, from, (m[0], m[3]), Edge::Black, line);
     }
     out
 }

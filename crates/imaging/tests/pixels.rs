@@ -126,6 +126,27 @@ fn a_quad_taken_out_and_put_back_is_where_it_was() {
 }
 
 #[test]
+fn a_steep_perspective_shows_each_pixel_where_it_lies() {
+    let image = rough(300, 200);
+    let quad: Quad =
+        [(20.0, 10.0), (280.0, 60.0), (270.0, 120.0), (8.0, 195.0)].map(|(x, y)| Point::new(x, y));
+    let out = warp_quad(&image, &quad, 301, 203);
+    let whole = [(0.0, 0.0), (301.0, 0.0), (301.0, 203.0), (0.0, 203.0)].map(|(x, y)| Point::new(x, y));
+    let map = Projection::between(&whole, &quad).expect("a proper quad");
+    for (x, y, pixel) in out.enumerate_pixels() {
+        let p = map.apply(Point::new(x as f32 + 0.5, y as f32 + 0.5));
+        let (u, v) = (p.x - 0.5, p.y - 0.5);
+        let (ax, ay) = (u.fract(), v.fract());
+        for k in 0..3 {
+            let at = |dx, dy| f32::from(image.get_pixel(u as u32 + dx, v as u32 + dy).0[k]);
+            let across = |dy| at(0, dy) * (1.0 - ax) + at(1, dy) * ax;
+            let want = across(0) * (1.0 - ay) + across(1) * ay;
+            assert!((f32::from(pixel.0[k]) - want).abs() <= 6.0, "{x} {y} {k}: {} {want}", pixel.0[k]);
+        }
+    }
+}
+
+#[test]
 fn quarter_turns_follow_the_clock() {
     let mut image = RgbImage::new(3, 2);
     image.put_pixel(0, 0, [255, 0, 0].into());
