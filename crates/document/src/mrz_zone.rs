@@ -159,7 +159,7 @@ impl Zone {
 /// Long boxes of a page that may be MRZ lines, longest first.
 fn candidates(boxes: &[Quad]) -> Vec<Quad> {
     let merged = crate::text::merge_collinear(boxes);
-    let mut long: Vec<Quad> = merged.into_iter().filter(|q| width(q) / height(q).max(1.0) > 6.5).collect();
+    let mut long: Vec<Quad> = merged.into_iter().filter(|q| width(q) / height(q).max(1.0) > 10.0).collect();
     long.sort_by(|a, b| width(b).total_cmp(&width(a)));
     long.truncate(MOST_CANDIDATES);
     long

@@ -174,10 +174,21 @@ impl Recogniser {
     /// value is taken is read again ([`Self::again`]) unless every character of it is beyond doubt. Of lines with digits
     /// every character must be sure for that. Everything else is read again at once, unless the page's zone is `proved`:
     /// then only digits are, for what is badly legible beside a zone is small print, and hardly better with the large net.
-    pub(crate) fn read(&self, image: &RgbImage, boxes: &[Quad], proved: bool) -> Result<Vec<Line>, RunError> {
+    ///
+    /// `known` are drafts of some of the boxes.
+    pub(crate) fn read(
+        &self,
+        image: &RgbImage,
+        boxes: &[Quad],
+        known: &[Line],
+        proved: bool,
+    ) -> Result<Vec<Line>, RunError> {
         let Some(small) = &self.small else { return self.again(image, boxes) };
         self.each(boxes, |quad| {
-            let line = Line { quad: *quad, glyphs: small.read(image, quad)?, draft: true };
+            let line = match known.iter().find(|l| l.quad == *quad) {
+                Some(line) => line.clone(),
+                None => Line { quad: *quad, glyphs: small.read(image, quad)?, draft: true },
+            };
             let chars: Vec<char> = line.glyphs.iter().map(|g| g.ch).collect();
             if labels::only(&chars) {
                 return Ok(Line { draft: false, ..line });
@@ -218,9 +229,13 @@ impl Recogniser {
         Ok(lines.into_iter().map(|(_, line)| line).filter(|l| !l.glyphs.is_empty()).collect())
     }
 
-    /// Whether the page stands on its head: its longest lines read surer the other way. It stops asking when the
-    /// answer is clear.
-    pub(crate) fn upside_down(&self, image: &RgbImage, boxes: &[Quad]) -> Result<bool, RunError> {
+    /// Whether the page stands upright or on its head: some of its lines read surer one way. `None` where it stands on
+    /// its head, else the drafts of these lines. It stops asking when the answer is clear.
+    pub(crate) fn drafts_if_upright(
+        &self,
+        image: &RgbImage,
+        boxes: &[Quad],
+    ) -> Result<Option<Vec<Line>>, RunError> {
         let net = self.small.as_ref().unwrap_or(&self.large);
         let mut long: Vec<&Quad> = boxes.iter().filter(|q| width(q) > 2.5 * height(q)).collect();
         long.sort_by(|a, b| {
@@ -229,18 +244,21 @@ impl Recogniser {
             cost(a).total_cmp(&cost(b))
         });
         let (mut up, mut down) = (0.0, 0.0);
+        let mut drafts = Vec::new();
         for (i, quad) in long.into_iter().take(4).enumerate() {
-            let sure = |quad: Quad| -> Result<f32, RunError> {
-                let line = Line { quad, glyphs: net.read(image, &quad)?, draft: true };
-                Ok(line.confidence() * (line.glyphs.len() as f32).sqrt())
+            let read = |quad: Quad| -> Result<Line, RunError> {
+                Ok(Line { quad, glyphs: net.read(image, &quad)?, draft: true })
             };
-            up += sure(*quad)?;
-            down += sure(crate::geometry::upside_down(quad))?;
+            let sure = |line: &Line| line.confidence() * (line.glyphs.len() as f32).sqrt();
+            let upright = read(*quad)?;
+            up += sure(&upright);
+            down += sure(&read(crate::geometry::upside_down(quad))?);
+            drafts.push(upright);
             if i > 0 && (down > CLEAR * up || up > CLEAR * down) {
                 break;
             }
         }
-        Ok(down > 1.1 * up)
+        Ok((down <= 1.1 * up).then_some(drafts))
     }
 }
 

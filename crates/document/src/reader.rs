@@ -81,6 +81,8 @@ pub struct Reader {
 
 /// Least probability of a character of a zone that was read without any doubt.
 const SURELY: f32 = 0.9;
+/// Long side of the text detector's input where it is asked only whether there is text off an outline.
+const GLANCE_SIDE: u32 = 640;
 /// A better reading may move a value to another line; it does so once, not for ever.
 const SETTLING_ROUNDS: usize = 4;
 
@@ -208,7 +210,7 @@ impl Reader {
             let scale = page.image.width() as f32 / photo.given.width().max(1) as f32;
             let outline = outline.map(|p| point(p.x * scale, p.y * scale));
             effort.stage("text_detection", || {
-                page.find_boxes(&self.detector, DETECT_SIDE)?;
+                page.find_boxes(&self.detector, GLANCE_SIDE)?;
                 page.boxes.retain(|text| !within(text, &outline));
                 if page.boxes.is_empty() { Ok(()) } else { page.find_text(&self.detector, DETECT_SIDE) }
             })?;
@@ -409,14 +411,19 @@ impl Reader {
             let zone: Vec<Quad> = mrz.iter().flat_map(|d| d.strips.iter().map(|s| s.quad)).collect();
             page.reading_boxes().into_iter().filter(|b| zone.iter().all(|z| overlap(b, z) < 0.5)).collect()
         };
-        if mrz.is_none() && self.recogniser.upside_down(&page.image, &outside(page, mrz))? {
-            page.turn(2);
-            page.boxes = page.reading_boxes();
-            // A zone may still be found now that lines read forwards and the bottom is the bottom.
-            *mrz = self.read_mrz(page, today)?;
+        let mut known = Some(Vec::new());
+        if mrz.is_none() {
+            known = self.recogniser.drafts_if_upright(&page.image, &outside(page, mrz))?;
+            if known.is_none() {
+                page.turn(2);
+                page.boxes = page.reading_boxes();
+                // A zone may still be found now that lines read forwards and the bottom is the bottom.
+                *mrz = self.read_mrz(page, today)?;
+            }
         }
+        let proved = mrz.as_ref().is_some_and(|d| d.valid);
         let mut lines =
-            self.recogniser.read(&page.image, &outside(page, mrz), mrz.as_ref().is_some_and(|d| d.valid))?;
+            self.recogniser.read(&page.image, &outside(page, mrz), &known.unwrap_or_default(), proved)?;
         if mrz.is_none() && lines.iter().any(is_like_a_zone) {
             *mrz = self.scan(page, today)?;
             let strips = mrz.iter().flat_map(|d| &d.strips);
