@@ -105,6 +105,24 @@ fn greedy(scores: &[f32]) -> (String, f32) {
     (text, if n == 0 { 0.0 } else { sum / n as f32 })
 }
 
+/// The strips of one page, each read once.
+struct Strips<'a> {
+    net: &'a dyn Net,
+    image: &'a RgbImage,
+    read: Vec<Strip>,
+}
+
+impl Strips<'_> {
+    fn read(&mut self, quad: &Quad) -> Result<Strip, RunError> {
+        if let Some(known) = self.read.iter().find(|s| s.quad == *quad) {
+            return Ok(known.clone());
+        }
+        let strip = read_strip(self.net, self.image, quad)?;
+        self.read.push(strip.clone());
+        Ok(strip)
+    }
+}
+
 /// Where each character of the best reading stands, as shares of the strip's width.
 pub(crate) fn peaks(scores: &[f32]) -> Vec<f32> {
     let mut places = Vec::new();
@@ -173,13 +191,14 @@ const MOST_TURNED: usize = 12;
 /// search ends with the first group that is surely a zone; only where no group is are boxes read upside down.
 pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<Vec<Zone>, RunError> {
     let candidates = candidates(boxes);
+    let mut page = Strips { net, image, read: Vec::new() };
     let mut upright: Vec<Strip> = Vec::new();
     for few in candidates.chunks(FEW_CANDIDATES) {
         for quad in few {
-            upright.push(read_strip(net, image, quad)?);
+            upright.push(page.read(quad)?);
         }
         let plausible = upright.iter().filter(|s| s.plausible()).cloned().collect();
-        let found = grouped(net, image, plausible, LEAST_FILLERS)?;
+        let found = grouped(&mut page, plausible, LEAST_FILLERS)?;
         if found.first().is_some_and(is_sure) {
             return Ok(found);
         }
@@ -192,7 +211,7 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
             strips.extend(Some(upright).filter(Strip::plausible));
             continue;
         }
-        let turned = read_strip(net, image, &upside_down(&upright.quad))?;
+        let turned = page.read(&upside_down(&upright.quad))?;
         let best =
             if turned.confidence > upright.confidence + 0.02 && turned.plausible() || !upright.plausible() {
                 turned
@@ -203,7 +222,7 @@ pub(crate) fn zones(net: &dyn Net, image: &RgbImage, boxes: &[Quad]) -> Result<V
             strips.push(best);
         }
     }
-    grouped(net, image, strips, 1)
+    grouped(&mut page, strips, 1)
 }
 
 /// Whether these lines are a zone read the right way up. Fillers on their head pass for figures, and surely: lines
@@ -213,17 +232,12 @@ fn is_sure(zone: &Zone) -> bool {
 }
 
 /// Strips as zones of two lines or more, most convincing first; those with so many fillers are completed.
-fn grouped(
-    net: &dyn Net,
-    image: &RgbImage,
-    strips: Vec<Strip>,
-    fillers: usize,
-) -> Result<Vec<Zone>, RunError> {
+fn grouped(page: &mut Strips, strips: Vec<Strip>, fillers: usize) -> Result<Vec<Zone>, RunError> {
     let mut groups = group(strips);
     // Print has no fillers and is not read surely as lines of a zone: what stands beside it is not worth a look.
     for zone in groups.iter_mut().filter(|z| z.fillers() >= fillers || mean_confidence(z) >= ZONE_CONFIDENCE)
     {
-        complete(net, image, zone)?;
+        complete(page, zone)?;
     }
     groups.retain(|z| z.strips.len() > 1);
     groups.sort_by(|a, b| mean_confidence(b).total_cmp(&mean_confidence(a)));
@@ -286,7 +300,7 @@ fn neighbours(a: &Quad, b: &Quad) -> bool {
 }
 
 /// Reads the strips beside a zone's lines: a line that the detector missed or cut short.
-fn complete(net: &dyn Net, image: &RgbImage, zone: &mut Zone) -> Result<(), RunError> {
+fn complete(page: &mut Strips, zone: &mut Zone) -> Result<(), RunError> {
     if zone.strips.is_empty() || zone.strips.len() > 3 {
         return Ok(());
     }
@@ -297,7 +311,7 @@ fn complete(net: &dyn Net, image: &RgbImage, zone: &mut Zone) -> Result<(), RunE
             && let Some(model) = zone.strips.iter().find(|s| width(&s.quad) >= widest - 0.5).map(|s| s.quad)
         {
             let step = down(&model, &zone.strips[i].quad);
-            let again = read_strip(net, image, &shifted(&model, step))?;
+            let again = page.read(&shifted(&model, step))?;
             if again.plausible() && again.text.len() >= zone.strips[i].text.len() {
                 zone.strips[i] = again;
             }
@@ -320,7 +334,7 @@ fn complete(net: &dyn Net, image: &RgbImage, zone: &mut Zone) -> Result<(), RunE
         let mut best: Option<(bool, Strip)> = None;
         for step in steps {
             for (above, model, by) in [(true, first.quad, -step), (false, last.quad, step)] {
-                let strip = read_strip(net, image, &shifted(&model, by))?;
+                let strip = page.read(&shifted(&model, by))?;
                 if strip.plausible()
                     && best.as_ref().is_none_or(|(_, b)| strip.confidence > b.confidence)
                     && zone.strips.iter().all(|s| s.text != strip.text)
