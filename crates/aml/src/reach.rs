@@ -7,6 +7,7 @@
 use names::{Role, TokenView};
 
 use crate::index::{Index, TokenId};
+use crate::retrieve::{PARTS, Reading};
 use crate::score::{Weighed, Weights};
 
 /// Most letters by which words written as one differ in length from the words.
@@ -52,6 +53,149 @@ impl Answers {
 
     fn won(&self, token: TokenId) -> f32 {
         self.won.get(token as usize).copied().unwrap_or(0.0)
+    }
+}
+
+/// What can be told of a listed name at a glance, kept in the index.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape(pub(crate) u32);
+
+impl Shape {
+    /// Bits for the lengths of tokens from here on, the last for all longer ones; below four letters nothing is read as
+    /// two words.
+    const SHORTEST: usize = 4;
+    const TOKENS: usize = 14;
+    /// Bits for what two neighbours are long together.
+    const PAIRS: usize = 16;
+    /// A token may agree otherwise than with those that it is like.
+    const OTHERWISE: u32 = 1 << 30;
+    /// Two tokens or more tell names apart.
+    const SEVERAL: u32 = 1 << 31;
+
+    /// Of the role of each token, whether its vowels are not written, its letters, and whether it tells names apart.
+    pub(crate) fn of(tokens: impl Iterator<Item = (Role, bool, usize, bool)>) -> Self {
+        let (mut bits, mut telling, mut before) = (0, 0, None);
+        for (count, (role, omits_vowels, letters, tells)) in tokens.enumerate() {
+            if count >= 32 || agrees_otherwise(role, omits_vowels) || role == Role::Particle {
+                bits |= Self::OTHERWISE;
+            }
+            bits |= Self::token(letters);
+            bits |= before.map_or(0, |before| Self::pair(before + letters));
+            telling += usize::from(tells);
+            before = Some(letters);
+        }
+        Self(bits | if telling > 1 { Self::SEVERAL } else { 0 })
+    }
+
+    fn token(letters: usize) -> u32 {
+        1 << (letters.max(Self::SHORTEST) - Self::SHORTEST).min(Self::TOKENS - 1)
+    }
+
+    fn pair(letters: usize) -> u32 {
+        1 << (Self::TOKENS + (letters.max(Self::SHORTEST) - Self::SHORTEST).min(Self::PAIRS - 1))
+    }
+}
+
+/// A query of several telling tokens, for names that answer one of them: most have other parts besides and are ruled out
+/// before anything else is read of them.
+pub(crate) struct Alone {
+    /// The telling tokens that each unit answers, by bit.
+    telling: Vec<u32>,
+    /// The units that answer none.
+    others: u64,
+    /// Of each telling token what must be won where no other is answered: by a name with others that tell, and by one
+    /// without.
+    least: Vec<[u32; 2]>,
+    /// Bits of a shape with which words written as one may agree.
+    joins: u32,
+    /// Tokens for which a listed token may answer that answers another too.
+    shared: u32,
+}
+
+impl Alone {
+    pub(crate) fn new(
+        tokens: &[Weighed<'_>],
+        weights: &Weights,
+        bar: f32,
+        units: &[Reading],
+    ) -> Option<Self> {
+        let reach = Reach::new(tokens, weights, bar)
+            .filter(|r| r.needs_telling && r.telling.count_ones() > 1 && !r.has_article)?;
+        let missed = |but: usize| -> f32 {
+            let others = tokens.iter().enumerate().filter(|(i, t)| *i != but && t.tells());
+            others.map(|(_, t)| weights.cost(t)).sum()
+        };
+        let total: f32 = tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
+        let least = |token: usize, factor: f32| {
+            let against = weights.extra_query * missed(token);
+            let reaches = |sum: u32| {
+                // Each unit's sum is rounded down.
+                let won = (sum as f32 + 40.0) / PARTS;
+                raw(weights, won, against) * factor * ROUNDING >= bar
+            };
+            let (mut low, mut high) = (0, (total * PARTS) as u32 + 1);
+            while low < high {
+                let middle = u32::midpoint(low, high);
+                if reaches(middle) { high = middle } else { low = middle + 1 }
+            }
+            low
+        };
+        let least =
+            (0..tokens.len()).map(|i| [weights.lonely * weights.lonely, weights.lonely].map(|f| least(i, f)));
+        let bits = |tokens: std::ops::Range<usize>| -> u32 {
+            tokens.fold(0, |bits, i| bits | (1_u32.checked_shl(i as u32).unwrap_or(0) & reach.telling))
+        };
+        let telling: Vec<u32> = units
+            .iter()
+            .map(|&unit| match unit {
+                Reading::Own(i) | Reading::Part(i, _) => bits(i..i + 1),
+                Reading::Joined(first, count) => bits(first..first + count),
+            })
+            .collect();
+        let others = telling.iter().rev().fold(0, |units, &t| units << 1 | u64::from(t == 0));
+        let about = |length: usize| length.saturating_sub(JOINED)..=length + JOINED;
+        let joins = reach.pairs.iter().flat_map(|&l| about(l)).map(Shape::token);
+        let apart = reach.letters.iter().flat_map(|&l| about(l)).map(Shape::pair);
+        Some(Self {
+            telling,
+            others,
+            least: least.collect(),
+            joins: joins.chain(apart).fold(Shape::OTHERWISE, |bits, bit| bits | bit),
+            shared: 0,
+        })
+    }
+
+    /// Notes that one listed token answers all these units.
+    pub(crate) fn note(&mut self, units: u64) {
+        let telling = self.of(units);
+        if telling.count_ones() > 1 {
+            self.shared |= telling;
+        }
+    }
+
+    /// True for a name that wins so much by these units alone and cannot reach the bar with it.
+    pub(crate) fn rules_out(&self, units: u64, sum: u32, shape: impl FnOnce() -> Shape) -> bool {
+        let telling = self.of(units);
+        if telling.count_ones() != 1 || telling & self.shared != 0 {
+            return false;
+        }
+        let [with_others, without] =
+            self.least.get(telling.trailing_zeros() as usize).copied().unwrap_or_default();
+        sum < with_others && {
+            let Shape(shape) = shape();
+            // A part that does not tell may be answered by one that would.
+            shape & self.joins == 0
+                && (sum < without || shape & Shape::SEVERAL != 0 && units & self.others == 0)
+        }
+    }
+
+    fn of(&self, mut units: u64) -> u32 {
+        let mut telling = 0;
+        while units != 0 {
+            telling |= self.telling.get(units.trailing_zeros() as usize).copied().unwrap_or(u32::MAX);
+            units &= units - 1;
+        }
+        telling
     }
 }
 
@@ -119,8 +263,8 @@ impl<'a> Reach<'a> {
             let (role, omits_vowels, information) = index.role(id);
             let length = index.latin_len(id);
             if agrees_otherwise(role, omits_vowels)
-                || near(&self.pairs, length, JOINED)
-                || before[1].is_some_and(|(_, before, _)| near(&self.letters, before + length, JOINED))
+                || self.may_be_two(index, length, id)
+                || self.may_be_one(index, before[1], length)
                 || (self.has_article && self.may_hold_article(index, id))
                 || self.may_be_around(index, before, id)
             {
@@ -153,6 +297,29 @@ impl<'a> Reach<'a> {
         most < self.bar
     }
 
+    /// True where a listed token may be two of the query written as one: as long as these and with the first's beginning.
+    fn may_be_two(&self, index: &Index, length: usize, id: TokenId) -> bool {
+        near(&self.pairs, length, JOINED) && {
+            let one = index.token(id).view;
+            self.tokens
+                .iter()
+                .zip(&self.pairs)
+                .any(|(first, pair)| pair.abs_diff(length) <= JOINED && begin_alike(one, first.view))
+        }
+    }
+
+    /// True where a listed token and the one before it may be written as one in the query.
+    fn may_be_one(&self, index: &Index, before: Option<(Role, usize, TokenId)>, length: usize) -> bool {
+        let Some((_, before, first)) = before else { return false };
+        near(&self.letters, before + length, JOINED) && {
+            let first = index.token(first).view;
+            self.tokens
+                .iter()
+                .zip(&self.letters)
+                .any(|(one, own)| own.abs_diff(before + length) <= JOINED && begin_alike(one.view, first))
+        }
+    }
+
     /// True where a listed token may be an article and a word of the query.
     fn may_hold_article(&self, index: &Index, id: TokenId) -> bool {
         let view = index.token(id).view;
@@ -172,6 +339,12 @@ impl<'a> Reach<'a> {
 
 fn near(lengths: &[usize], length: usize, most: usize) -> bool {
     lengths.iter().any(|l| l.abs_diff(length) <= most)
+}
+
+/// True where the first letters, or the first consonants, are the same.
+fn begin_alike(a: TokenView<'_>, b: TokenView<'_>) -> bool {
+    let first = |text: &str| text.as_bytes().first().copied();
+    first(a.latin) == first(b.latin) || first(a.skeleton) == first(b.skeleton)
 }
 
 fn raw(weights: &Weights, won: f32, against: f32) -> f32 {

@@ -13,6 +13,7 @@ use names::Role;
 
 use crate::index::{Index, NameId, TokenId};
 use crate::model::Schema;
+use crate::reach::Alone;
 use crate::score::{Weighed, Weights};
 
 /// Names aligned in full where no more are wanted.
@@ -32,7 +33,7 @@ const MAX_UNITS: usize = 40;
 /// Below so many postings nothing is planned: all are scanned.
 const FEW: usize = 2_000;
 /// Information is counted in whole parts of a nat, so that sums do not depend on their order.
-const PARTS: f32 = 1024.0;
+pub(crate) const PARTS: f32 = 1024.0;
 /// What is left over of a listed name counts a tenth of what agrees.
 const LEFT_OVER: i64 = 10;
 
@@ -111,15 +112,11 @@ pub(crate) struct Asked<'a> {
 
 /// The names that win most, at most as many as are wanted, in no order.
 pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &mut Room) -> Vec<NameId> {
-    let mut by_token: Vec<(TokenId, u8, u32)> = Vec::new();
-    let mut sources: Vec<Source> = Vec::with_capacity(units.len());
-    for unit in units.iter().filter(|u| !u.answers.is_empty()).take(MAX_UNITS) {
-        let number = u8::try_from(sources.len()).unwrap_or(u8::MAX);
-        let answers = unit.answers.iter().map(|a| (a.token, number, (a.won.max(0.0) * PARTS) as u32));
-        by_token.extend(answers.filter(|a| a.2 > 0));
-        sources.push(Source { reading: unit.reading, lists: Vec::new(), scanned: 0, postings: 0, rest: 0 });
-    }
+    let (mut by_token, readings) = answers_of(units);
     let places = place(index, &mut by_token, room);
+    let source =
+        |reading: &Reading| Source { reading: *reading, lists: Vec::new(), scanned: 0, postings: 0, rest: 0 };
+    let mut sources: Vec<Source> = readings.iter().map(source).collect();
     let mut lists: Vec<List<'_>> = by_token
         .chunk_by(|a, b| a.0 == b.0)
         .map(|answers| List {
@@ -136,6 +133,7 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
         source.postings = source.lists.iter().map(|&l| lists[l].names.len()).sum();
         source.scan(source.lists.len(), &lists);
     }
+    let alone = alone(asked, &readings, &by_token);
     let bounds = Bounds::new(asked);
     let mut best = Best { least: bounds.least(), most: asked.most, names: BinaryHeap::new() };
     let postings: usize = lists.iter().map(|l| l.names.len()).sum();
@@ -180,18 +178,21 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
             });
         }
         let look_up = sift && touched.len() * LOOKUP < unread;
-        if rest > 0 && !look_up && !touched.is_empty() && unread <= budget {
+        let add = rest > 0 && !look_up && !touched.is_empty() && unread <= budget;
+        if add {
             budget -= unread;
             add_rest(&mut lists, start, end, cells);
         }
+        let alone = alone.as_ref().filter(|_| rest == 0 || look_up || add);
         let mut floor = best.floor();
         for &name in touched.iter() {
             let Some(cell) = cells.get_mut((name - start) as usize) else { continue };
-            let mut sum = won(std::mem::take(cell));
-            if look_up {
-                sum = looked_up(index, name, &by_token, place);
-            }
-            if i64::from(sum) * LEFT_OVER < floor {
+            let cell = std::mem::take(cell);
+            let (sum, units) =
+                if look_up { looked_up(index, name, &by_token, place) } else { (won(cell), cell >> 24) };
+            if i64::from(sum) * LEFT_OVER < floor
+                || alone.is_some_and(|a| a.rules_out(units, sum, || index.shape_of(name)))
+            {
                 continue;
             }
             let worth = index.worth_of(name);
@@ -215,6 +216,42 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
     best.names.into_iter().map(|(_, name)| name).collect()
 }
 
+/// What the tokens of the lists win, by unit, and how each unit reads the query.
+fn answers_of(units: &[Unit]) -> (Vec<(TokenId, u8, u32)>, Vec<Reading>) {
+    let (mut by_token, mut readings) = (Vec::new(), Vec::with_capacity(units.len()));
+    for unit in units.iter().filter(|u| !u.answers.is_empty()).take(MAX_UNITS) {
+        let number = u8::try_from(readings.len()).unwrap_or(u8::MAX);
+        let answers = unit.answers.iter().map(|a| (a.token, number, (a.won.max(0.0) * PARTS) as u32));
+        by_token.extend(answers.filter(|a| a.2 > 0));
+        readings.push(unit.reading);
+    }
+    (by_token, readings)
+}
+
+/// What rules out names that answer one part of the query; `by_token` is in order.
+fn alone(asked: &Asked<'_>, readings: &[Reading], by_token: &[(TokenId, u8, u32)]) -> Option<Alone> {
+    let mut alone = Alone::new(asked.tokens, asked.weights, asked.bar, readings)?;
+    for answers in by_token.chunk_by(|a, b| a.0 == b.0) {
+        alone.note(answers.iter().fold(0, |units, a| units | 1 << a.1));
+    }
+    Some(alone)
+}
+
+/// The names that are ruled out by what they answer.
+#[cfg(test)]
+pub(crate) fn ruled_out(index: &Index, asked: &Asked<'_>, units: &[Unit]) -> Vec<NameId> {
+    let mut room = Room::default();
+    let (mut by_token, readings) = answers_of(units);
+    place(index, &mut by_token, &mut room);
+    let Some(alone) = alone(asked, &readings, &by_token) else { return Vec::new() };
+    (0..u32::try_from(index.names()).unwrap_or(u32::MAX))
+        .filter(|&name| {
+            let (sum, units) = looked_up(index, name, &by_token, &room.place);
+            alone.rules_out(units, sum, || index.shape_of(name))
+        })
+        .collect()
+}
+
 /// Notes where each token stands in the answers; the tokens noted.
 fn place(index: &Index, by_token: &mut [(TokenId, u8, u32)], room: &mut Room) -> Vec<TokenId> {
     by_token.sort_unstable();
@@ -231,8 +268,8 @@ fn place(index: &Index, by_token: &mut [(TokenId, u8, u32)], room: &mut Room) ->
     noted
 }
 
-/// What a name wins by all its tokens, each of which answers one unit: the best first.
-fn looked_up(index: &Index, name: NameId, by_token: &[(TokenId, u8, u32)], place: &[u32]) -> u32 {
+/// What a name wins by all its tokens, each of which answers one unit, the best first; and these units.
+fn looked_up(index: &Index, name: NameId, by_token: &[(TokenId, u8, u32)], place: &[u32]) -> (u32, u64) {
     const MOST: usize = 64;
     let mut pairs = [(0u32, 0u8, 0u8); MOST];
     let mut count = 0;
@@ -256,7 +293,7 @@ fn looked_up(index: &Index, name: NameId, by_token: &[(TokenId, u8, u32)], place
             sum += won;
         }
     }
-    sum
+    (sum, units)
 }
 
 fn won(cell: u64) -> u32 {

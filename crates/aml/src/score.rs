@@ -27,8 +27,13 @@ pub struct Weighed<'a> {
 impl Weighed<'_> {
     /// True for a token that tells names apart on its own.
     pub(crate) fn tells(&self) -> bool {
-        matches!(self.view.role, Role::Part | Role::Word | Role::Number) && !self.view.opens()
+        tells(self.view.role, self.view.groups)
     }
+}
+
+/// [`Weighed::tells`] of a token of this role and these groups.
+pub(crate) fn tells(role: Role, groups: &[u32]) -> bool {
+    matches!(role, Role::Part | Role::Word | Role::Number) && !names::opens(role, groups)
 }
 
 /// The weights of the matcher. `crates/aml/data/README.md` says how they were fitted.

@@ -583,6 +583,16 @@ mod tests {
         words.iter().map(|&w| WORDS[w % WORDS.len()]).collect::<Vec<_>>().join(" ")
     }
 
+    fn indexed(listed: &[Vec<usize>]) -> Index {
+        let mut builder = Builder::new();
+        for (at, words) in listed.iter().enumerate() {
+            let mut entity = Entity::new(format!("own:{at}"), Schema::Person);
+            entity.add_name(&name(words), NameKind::Primary);
+            builder.add(&entity).unwrap();
+        }
+        builder.in_memory().unwrap()
+    }
+
     proptest! {
         /// No name that is passed over unaligned would have reached the bar.
         #[test]
@@ -591,13 +601,7 @@ mod tests {
             query in prop::collection::vec(0usize..34, 1..5),
             bar in 0.05_f32..0.9,
         ) {
-            let mut builder = Builder::new();
-            for (at, words) in listed.iter().enumerate() {
-                let mut entity = Entity::new(format!("own:{at}"), Schema::Person);
-                entity.add_name(&name(words), NameKind::Primary);
-                builder.add(&entity).unwrap();
-            }
-            let index = builder.in_memory().unwrap();
+            let index = indexed(&listed);
             let (weights, mut scratch) = (Weights::default(), Scratch::default());
             let query = Prepared::new(Some(&index), analyse(&name(&query), Kind::Person));
             let tokens = query.weighed();
@@ -613,6 +617,32 @@ mod tests {
                     let aligned = align_name(&index, number, &tokens, &weights, like, &mut theirs, &mut room);
                     prop_assert!(aligned.raw < bar, "{} {}", index.name_text(number), aligned.raw);
                 }
+            }
+        }
+
+        /// No name that is ruled out in retrieval for answering one part alone would have reached the bar.
+        #[test]
+        fn what_is_ruled_out_for_one_part_alone_stays_below_the_bar_when_aligned(
+            listed in prop::collection::vec(prop::collection::vec(0usize..34, 1..5), 1..40),
+            query in prop::collection::vec(0usize..34, 2..5),
+            bar in 0.05_f32..0.9,
+        ) {
+            let index = indexed(&listed);
+            let (weights, mut scratch) = (Weights::default(), Scratch::default());
+            let asked = name(&query);
+            let query = Prepared::new(Some(&index), analyse(&asked, Kind::Person));
+            let tokens = query.weighed();
+            likes(&index, &query, &mut scratch);
+            let mut units = own_units(&index, &tokens, &weights, &scratch.like);
+            joined_units(&index, &query, &tokens, &weights, &mut units);
+            scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
+            let schema = Schema::Person;
+            let (mut room, mut theirs) = (Room::default(), Vec::new());
+            let wanted = Asked { tokens: &tokens, weights: &weights, schema, bar, most: FULL };
+            for number in retrieve::ruled_out(&index, &wanted, &units) {
+                let like = &scratch.like;
+                let aligned = align_name(&index, number, &tokens, &weights, like, &mut theirs, &mut room);
+                prop_assert!(aligned.raw < bar, "{asked}: {} {}", index.name_text(number), aligned.raw);
             }
         }
     }

@@ -23,6 +23,6 @@ mod sound;
 pub use analyse::{Kind, MAX_CHARS, MAX_TOKENS, Name, Role, Token, analyse};
 pub use latin::latin;
 pub use lexicon::{hash, preload};
-pub use likeness::{Agreement, Likeness, TokenView, compare, readings};
+pub use likeness::{Agreement, Likeness, TokenView, compare, opens, readings};
 pub use script::Script;
 pub use sound::{skeleton, sound};

@@ -21,12 +21,10 @@ pub struct TokenView<'a> {
     pub syllabic: bool,
 }
 
-impl TokenView<'_> {
-    /// True for *Abd* and *Abu*, which open a name that goes on.
-    #[must_use]
-    pub fn opens(&self) -> bool {
-        self.role == Role::Part && self.groups.last().is_some_and(|&g| crate::lexicon::tells(g))
-    }
+/// True for a token of this role and these groups that opens a name that goes on: *Abd*, *Abu*.
+#[must_use]
+pub fn opens(role: Role, groups: &[u32]) -> bool {
+    role == Role::Part && groups.last().is_some_and(|&g| crate::lexicon::tells(g))
 }
 
 impl Token {

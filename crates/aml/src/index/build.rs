@@ -9,7 +9,8 @@ use names::{Role, analyse};
 use super::{Index, MAGIC, SECTIONS, Section, TRIGRAMS, both_trigrams, token_key};
 use crate::facts::Facts;
 use crate::model::Entity;
-use crate::score::Weights;
+use crate::reach::Shape;
+use crate::score::{Weights, tells};
 
 /// Entities of the population that a list's own counts are smoothed with.
 const SMOOTHING: f32 = 2_000.0;
@@ -207,6 +208,22 @@ impl Builder {
             })
             .collect();
 
+        let view = |t: u32| {
+            let i = t as usize;
+            let groups = &self.groups[self.groups_start[i] as usize..self.groups_start[i + 1] as usize];
+            let role = Role::from_code(self.flags[i] & 0x0f);
+            let letters = (self.latin_start[i + 1] - self.latin_start[i]) as usize;
+            (role, self.flags[i] & 0x80 != 0, letters, tells(role, groups))
+        };
+        let name_shape: Vec<u32> = self
+            .name_token_start
+            .windows(2)
+            .map(|range| {
+                let tokens = &self.name_tokens[range[0] as usize..range[1] as usize];
+                Shape::of(tokens.iter().map(|&t| view(t))).0
+            })
+            .collect();
+
         let mut groups: Vec<(u32, u32)> = Vec::new();
         for i in 0..tokens {
             for &group in &self.groups[self.groups_start[i] as usize..self.groups_start[i + 1] as usize] {
@@ -316,6 +333,7 @@ impl Builder {
         sections.push((Section::IdentifierKeys, bytemuck::cast_slice(&keys).to_vec()));
         sections.push((Section::IdentifierEntities, words(&values)));
         sections.push((Section::NameWorth, name_worth));
+        sections.push((Section::NameShape, words(&name_shape)));
 
         sections
     }

@@ -18,7 +18,7 @@ pub use read::{Index, IndexError};
 
 pub(crate) use read::{NameId, TokenId};
 
-pub(crate) const MAGIC: &[u8; 8] = b"BFAML\x05\0\0";
+pub(crate) const MAGIC: &[u8; 8] = b"BFAML\x06\0\0";
 
 /// Sections in file order.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +97,11 @@ pub(crate) enum Section {
     /// Information of each name in whole nats, by the default weights, u8: tells at a glance that too much of a name
     /// is left over.
     NameWorth,
+    /// What can be told of a name at a glance ([`crate::reach::Shape`]).
+    NameShape,
 }
 
-pub(crate) const SECTIONS: usize = Section::NameWorth as usize + 1;
+pub(crate) const SECTIONS: usize = Section::NameShape as usize + 1;
 
 /// Symbols a trigram is made of: a letter, a digit, or the edge of the token.
 const SYMBOLS: usize = 37;

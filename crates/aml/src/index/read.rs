@@ -9,6 +9,7 @@ use names::{Role, TokenView};
 use super::{MAGIC, SECTIONS, Section, token_key};
 use crate::facts::Facts;
 use crate::model::{Entity, NameKind, Schema};
+use crate::reach::Shape;
 use crate::score::Weighed;
 
 /// Number of a token of the vocabulary.
@@ -37,18 +38,140 @@ pub enum IndexError {
 }
 
 /// An opened index.
-pub struct Index {
-    map: Mmap,
-    sections: [(usize, usize); SECTIONS],
-    entities: usize,
-    names: usize,
+pub struct Index(File);
+
+self_cell::self_cell! {
+    /// The memory of an index and its sections, found once.
+    struct File {
+        owner: Mmap,
+        #[covariant]
+        dependent: Parts,
+    }
+}
+
+/// The sections of an index ([`Section`]).
+struct Parts<'a> {
+    latin: Rows<'a, u8>,
+    sound: Rows<'a, u8>,
+    skeleton: Rows<'a, u8>,
+    token_flags: &'a [u8],
+    information: &'a [f32],
+    consonant_information: &'a [f32],
+    groups: Rows<'a, u32>,
+    token_table: &'a [u32],
+    trigrams: Rows<'a, u32>,
+    skeleton_keys: &'a [u64],
+    skeleton_tokens: &'a [u32],
+    group_keys: &'a [u32],
+    group_tokens: &'a [u32],
+    postings: Rows<'a, u32>,
+    name_tokens: Rows<'a, u32>,
+    name_entity: &'a [u32],
+    name_flags: &'a [u8],
+    name_text: Rows<'a, u8>,
+    entity_names: &'a [u32],
+    records: &'a [u8],
+    record_start: &'a [u64],
+    keys: Rows<'a, u8>,
+    facts: Rows<'a, u8>,
+    identifier_keys: &'a [u64],
+    identifier_entities: &'a [u32],
+    name_worth: &'a [u8],
+    name_shape: &'a [u32],
+}
+
+/// Rows of values, one after the other, and where each starts; one start more than rows.
+struct Rows<'a, T> {
+    values: &'a [T],
+    starts: &'a [u32],
+}
+
+impl<'a, T> Rows<'a, T> {
+    fn get(&self, i: usize) -> &'a [T] {
+        match (self.starts.get(i), self.starts.get(i + 1)) {
+            (Some(&start), Some(&end)) => self.values.get(start as usize..end as usize).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
+impl<'a> Rows<'a, u8> {
+    fn text(&self, i: usize) -> &'a str {
+        std::str::from_utf8(self.get(i)).unwrap_or_default()
+    }
+
+    /// A text of one of the three sections that were found to be ASCII on opening.
+    fn ascii(&self, i: usize) -> &'a str {
+        #[expect(
+            unsafe_code,
+            reason = "checking each token again took 11 % of a query (perf, 3,808 labelled queries)"
+        )]
+        // SAFETY: [`Parts::of`] refuses a file whose section is not ASCII, and the file does not change while mapped.
+        unsafe {
+            std::str::from_utf8_unchecked(self.get(i))
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// The sections of an index in memory; `None` when it is not one.
+    fn of(file: &'a [u8]) -> Option<Self> {
+        let word = |at: usize| -> Option<usize> {
+            let bytes: [u8; 8] = file.get(at..at + 8)?.try_into().ok()?;
+            usize::try_from(u64::from_le_bytes(bytes)).ok()
+        };
+        if file.get(..8) != Some(MAGIC.as_slice()) || word(8) != Some(SECTIONS) {
+            return None;
+        }
+        let bytes = |section: Section| -> Option<&'a [u8]> {
+            let at = 16 + section as usize * 16;
+            let (start, length) = (word(at)?, word(at + 8)?);
+            if start % 8 == 0 { file.get(start..start.checked_add(length)?) } else { None }
+        };
+        let words = |section| bytemuck::try_cast_slice::<u8, u32>(bytes(section)?).ok();
+        let longs = |section| bytemuck::try_cast_slice::<u8, u64>(bytes(section)?).ok();
+        let floats = |section| bytemuck::try_cast_slice::<u8, f32>(bytes(section)?).ok();
+        let rows = |values, starts| Some(Rows { values: words(values)?, starts: words(starts)? });
+        let texts = |values, starts| Some(Rows { values: bytes(values)?, starts: words(starts)? });
+        let parts = Self {
+            latin: texts(Section::Latin, Section::LatinStart)?,
+            sound: texts(Section::Sound, Section::SoundStart)?,
+            skeleton: texts(Section::Skeleton, Section::SkeletonStart)?,
+            token_flags: bytes(Section::TokenFlags)?,
+            information: floats(Section::Information)?,
+            consonant_information: floats(Section::ConsonantInformation)?,
+            groups: rows(Section::Groups, Section::GroupsStart)?,
+            token_table: words(Section::TokenTable)?,
+            trigrams: rows(Section::Trigrams, Section::TrigramStart)?,
+            skeleton_keys: longs(Section::SkeletonKeys)?,
+            skeleton_tokens: words(Section::SkeletonTokens)?,
+            group_keys: words(Section::GroupKeys)?,
+            group_tokens: words(Section::GroupTokens)?,
+            postings: rows(Section::Postings, Section::PostingStart)?,
+            name_tokens: rows(Section::NameTokens, Section::NameTokenStart)?,
+            name_entity: words(Section::NameEntity)?,
+            name_flags: bytes(Section::NameFlags)?,
+            name_text: texts(Section::NameText, Section::NameTextStart)?,
+            entity_names: words(Section::EntityNames)?,
+            records: bytes(Section::Records)?,
+            record_start: longs(Section::RecordStart)?,
+            keys: texts(Section::Keys, Section::KeyStart)?,
+            facts: texts(Section::Facts, Section::FactStart)?,
+            identifier_keys: longs(Section::IdentifierKeys)?,
+            identifier_entities: words(Section::IdentifierEntities)?,
+            name_worth: bytes(Section::NameWorth)?,
+            name_shape: words(Section::NameShape)?,
+        };
+        let ascii = [&parts.latin, &parts.sound, &parts.skeleton].into_iter().all(|t| t.values.is_ascii());
+        ascii.then_some(parts)
+    }
 }
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Index")
-            .field("entities", &self.entities)
-            .field("names", &self.names)
+            .field("entities", &self.entities())
+            .field("names", &self.names())
             .finish_non_exhaustive()
     }
 }
@@ -72,110 +195,46 @@ impl Index {
 
     /// The index in some memory; `None` when it is not one.
     pub(super) fn over(map: Mmap) -> Option<Self> {
-        let word = |at: usize| -> Option<usize> {
-            let bytes: [u8; 8] = map.get(at..at + 8)?.try_into().ok()?;
-            usize::try_from(u64::from_le_bytes(bytes)).ok()
-        };
-        if map.get(..8) != Some(MAGIC.as_slice()) || word(8) != Some(SECTIONS) {
-            return None;
-        }
-        let mut sections = [(0, 0); SECTIONS];
-        for (i, section) in sections.iter_mut().enumerate() {
-            let (start, length) = (word(16 + i * 16)?, word(24 + i * 16)?);
-            if start % 8 != 0 || start.checked_add(length).is_none_or(|end| end > map.len()) {
-                return None;
-            }
-            *section = (start, start + length);
-        }
-        let mut index = Self { map, sections, entities: 0, names: 0 };
-        if [Section::Latin, Section::Sound, Section::Skeleton].into_iter().any(|s| !index.bytes(s).is_ascii())
-        {
-            return None;
-        }
-        index.entities = index.words(Section::EntityNames).len().saturating_sub(1);
-        index.names = index.words(Section::NameEntity).len();
-        Some(index)
+        File::try_new(map, |map| Parts::of(map).ok_or(())).ok().map(Self)
+    }
+
+    fn parts(&self) -> &Parts<'_> {
+        self.0.borrow_dependent()
     }
 
     /// Entities in the index.
     #[must_use]
     pub fn entities(&self) -> usize {
-        self.entities
+        self.parts().entity_names.len().saturating_sub(1)
     }
 
     /// Names in the index.
     #[must_use]
     pub fn names(&self) -> usize {
-        self.names
+        self.parts().name_entity.len()
     }
 
     pub(crate) fn tokens(&self) -> usize {
-        self.bytes(Section::TokenFlags).len()
-    }
-
-    fn bytes(&self, section: Section) -> &[u8] {
-        let (start, end) = self.sections[section as usize];
-        self.map.get(start..end).unwrap_or_default()
-    }
-
-    fn words(&self, section: Section) -> &[u32] {
-        bytemuck::try_cast_slice(self.bytes(section)).unwrap_or_default()
-    }
-
-    fn longs(&self, section: Section) -> &[u64] {
-        bytemuck::try_cast_slice(self.bytes(section)).unwrap_or_default()
-    }
-
-    fn floats(&self, section: Section) -> &[f32] {
-        bytemuck::try_cast_slice(self.bytes(section)).unwrap_or_default()
-    }
-
-    fn row(&self, values: Section, starts: Section, i: usize) -> &[u32] {
-        let starts = self.words(starts);
-        let (Some(&a), Some(&b)) = (starts.get(i), starts.get(i + 1)) else { return &[] };
-        self.words(values).get(a as usize..b as usize).unwrap_or_default()
-    }
-
-    fn text(&self, values: Section, starts: Section, i: usize) -> &str {
-        let starts = self.words(starts);
-        let (Some(&a), Some(&b)) = (starts.get(i), starts.get(i + 1)) else { return "" };
-        self.bytes(values)
-            .get(a as usize..b as usize)
-            .and_then(|b| std::str::from_utf8(b).ok())
-            .unwrap_or_default()
-    }
-
-    /// A slice of one of the three blobs that were found to be ASCII on opening.
-    fn ascii(&self, values: Section, starts: Section, i: usize) -> &str {
-        let starts = self.words(starts);
-        let (Some(&a), Some(&b)) = (starts.get(i), starts.get(i + 1)) else { return "" };
-        let bytes = self.bytes(values).get(a as usize..b as usize).unwrap_or_default();
-        #[expect(
-            unsafe_code,
-            reason = "checking each token again took 11 % of a query (perf, 3,808 labelled queries)"
-        )]
-        // SAFETY: `open` refuses a file whose blob is not ASCII, and the file does not change while mapped.
-        unsafe {
-            std::str::from_utf8_unchecked(bytes)
-        }
+        self.parts().token_flags.len()
     }
 
     /// Role and information of a token, without its texts.
     pub(crate) fn weight(&self, id: TokenId) -> (Role, f32) {
-        let i = id as usize;
-        let flags = self.bytes(Section::TokenFlags).get(i).copied().unwrap_or_default();
-        (Role::from_code(flags & 0x0f), self.floats(Section::Information).get(i).copied().unwrap_or(1.0))
+        let (role, _, information) = self.role(id);
+        (role, information)
     }
 
     /// Role of a token, whether its vowels are not written, and its information.
     pub(crate) fn role(&self, id: TokenId) -> (Role, bool, f32) {
-        let flags = self.bytes(Section::TokenFlags).get(id as usize).copied().unwrap_or_default();
-        let information = self.floats(Section::Information).get(id as usize).copied().unwrap_or(1.0);
+        let parts = self.parts();
+        let flags = parts.token_flags.get(id as usize).copied().unwrap_or_default();
+        let information = parts.information.get(id as usize).copied().unwrap_or(1.0);
         (Role::from_code(flags & 0x0f), flags & 0x80 != 0, information)
     }
 
     pub(crate) fn find_token(&self, latin: &str, role: Role, omits_vowels: bool) -> Option<TokenId> {
-        let table = self.words(Section::TokenTable);
+        let parts = self.parts();
+        let table = parts.token_table;
         if !table.len().is_power_of_two() {
             return None;
         }
@@ -184,8 +243,8 @@ impl Index {
         for _ in 0..table.len().min(4096) {
             let token = table.get(slot)?.checked_sub(1)?;
             let i = token as usize;
-            if self.ascii(Section::Latin, Section::LatinStart, i) == latin {
-                let flags = self.bytes(Section::TokenFlags).get(i).copied()?;
+            if parts.latin.ascii(i) == latin {
+                let flags = parts.token_flags.get(i).copied()?;
                 let form = Role::from_code(flags & 0x0f) == Role::Form;
                 if form == (role == Role::Form) && (flags & 0x80 != 0) == omits_vowels {
                     return Some(token);
@@ -198,73 +257,69 @@ impl Index {
 
     /// A token with its information.
     pub(crate) fn token(&self, id: TokenId) -> Weighed<'_> {
-        let i = id as usize;
-        let flags = self.bytes(Section::TokenFlags).get(i).copied().unwrap_or_default();
+        let (parts, i) = (self.parts(), id as usize);
+        let flags = parts.token_flags.get(i).copied().unwrap_or_default();
         Weighed {
             view: TokenView {
-                latin: self.ascii(Section::Latin, Section::LatinStart, i),
-                sound: self.ascii(Section::Sound, Section::SoundStart, i),
-                skeleton: self.ascii(Section::Skeleton, Section::SkeletonStart, i),
-                groups: self.row(Section::Groups, Section::GroupsStart, i),
+                latin: parts.latin.ascii(i),
+                sound: parts.sound.ascii(i),
+                skeleton: parts.skeleton.ascii(i),
+                groups: parts.groups.get(i),
                 role: Role::from_code(flags & 0x0f),
                 omits_vowels: flags & 0x80 != 0,
                 syllabic: flags & 0x40 != 0,
             },
-            information: self.floats(Section::Information).get(i).copied().unwrap_or(1.0),
-            consonant_information: self.floats(Section::ConsonantInformation).get(i).copied().unwrap_or(1.0),
+            information: parts.information.get(i).copied().unwrap_or(1.0),
+            consonant_information: parts.consonant_information.get(i).copied().unwrap_or(1.0),
         }
     }
 
     pub(crate) fn latin_len(&self, id: TokenId) -> usize {
-        let starts = self.words(Section::LatinStart);
-        match (starts.get(id as usize), starts.get(id as usize + 1)) {
-            (Some(a), Some(b)) => b.saturating_sub(*a) as usize,
-            _ => 0,
-        }
+        self.parts().latin.get(id as usize).len()
     }
 
     pub(crate) fn trigram(&self, trigram: usize) -> &[TokenId] {
-        self.row(Section::Trigrams, Section::TrigramStart, trigram)
+        self.parts().trigrams.get(trigram)
     }
 
     pub(crate) fn with_skeleton(&self, skeleton: &str) -> &[TokenId] {
-        let key = names::hash(skeleton);
-        let keys = self.longs(Section::SkeletonKeys);
-        let start = keys.partition_point(|&k| k < key);
-        let end = start + keys.get(start..).unwrap_or_default().partition_point(|&k| k == key);
-        self.words(Section::SkeletonTokens).get(start..end).unwrap_or_default()
+        let parts = self.parts();
+        parts.skeleton_tokens.get(equal(parts.skeleton_keys, names::hash(skeleton))).unwrap_or_default()
     }
 
     pub(crate) fn in_group(&self, group: u32) -> &[TokenId] {
-        let keys = self.words(Section::GroupKeys);
-        let start = keys.partition_point(|&k| k < group);
-        let end = start + keys.get(start..).unwrap_or_default().partition_point(|&k| k == group);
-        self.words(Section::GroupTokens).get(start..end).unwrap_or_default()
+        let parts = self.parts();
+        parts.group_tokens.get(equal(parts.group_keys, group)).unwrap_or_default()
     }
 
     pub(crate) fn names_with(&self, token: TokenId) -> &[NameId] {
-        self.row(Section::Postings, Section::PostingStart, token as usize)
+        self.parts().postings.get(token as usize)
     }
 
     pub(crate) fn tokens_of(&self, name: NameId) -> &[TokenId] {
-        self.row(Section::NameTokens, Section::NameTokenStart, name as usize)
+        self.parts().name_tokens.get(name as usize)
     }
 
     pub(crate) fn entity_of(&self, name: NameId) -> u32 {
-        self.words(Section::NameEntity).get(name as usize).copied().unwrap_or(u32::MAX)
+        self.parts().name_entity.get(name as usize).copied().unwrap_or(u32::MAX)
     }
 
     pub(crate) fn schema_of(&self, name: NameId) -> Schema {
-        Schema::from_code(self.bytes(Section::NameFlags).get(name as usize).copied().unwrap_or(6) & 0x0f)
+        Schema::from_code(self.parts().name_flags.get(name as usize).copied().unwrap_or(6) & 0x0f)
     }
 
     /// Information of a name by the default weights, rounded down.
     pub(crate) fn worth_of(&self, name: NameId) -> f32 {
-        f32::from(self.bytes(Section::NameWorth).get(name as usize).copied().unwrap_or(0))
+        f32::from(self.parts().name_worth.get(name as usize).copied().unwrap_or(0))
+    }
+
+    pub(crate) fn shape_of(&self, name: NameId) -> Shape {
+        // What nothing is known of may agree in any way.
+        Shape(self.parts().name_shape.get(name as usize).copied().unwrap_or(u32::MAX))
     }
 
     pub(crate) fn kind_of(&self, name: NameId) -> NameKind {
-        match self.bytes(Section::NameFlags).get(name as usize).copied().unwrap_or(0) >> 4 {
+        match self.parts().name_flags.get(name as usize).copied().unwrap_or(0) >> 4 {
             0 => NameKind::Primary,
             2 => NameKind::Former,
             3 => NameKind::Weak,
@@ -273,18 +328,18 @@ impl Index {
     }
 
     pub(crate) fn name_text(&self, name: NameId) -> &str {
-        self.text(Section::NameText, Section::NameTextStart, name as usize)
+        self.parts().name_text.text(name as usize)
     }
 
     /// The key of an entity by its number in the index, or empty.
     #[must_use]
     pub fn key(&self, number: u32) -> &str {
-        self.text(Section::Keys, Section::KeyStart, number as usize)
+        self.parts().keys.text(number as usize)
     }
 
     /// The names of an entity.
     pub(crate) fn names_of(&self, number: u32) -> std::ops::Range<NameId> {
-        let starts = self.words(Section::EntityNames);
+        let starts = self.parts().entity_names;
         match (starts.get(number as usize), starts.get(number as usize + 1)) {
             (Some(&first), Some(&end)) => first..end,
             _ => 0..0,
@@ -301,7 +356,7 @@ impl Index {
 
     /// The first name of an entity, or empty.
     pub(crate) fn caption(&self, number: u32) -> &str {
-        let starts = self.words(Section::EntityNames);
+        let starts = self.parts().entity_names;
         match (starts.get(number as usize), starts.get(number as usize + 1)) {
             (Some(&first), Some(&end)) if first < end => self.name_text(first),
             _ => "",
@@ -309,30 +364,28 @@ impl Index {
     }
 
     pub(crate) fn facts(&self, number: u32) -> Facts {
-        let starts = self.words(Section::FactStart);
-        match (starts.get(number as usize), starts.get(number as usize + 1)) {
-            (Some(&a), Some(&b)) => {
-                Facts::read(self.bytes(Section::Facts).get(a as usize..b as usize).unwrap_or_default())
-            }
-            _ => Facts::default(),
-        }
+        Facts::read(self.parts().facts.get(number as usize))
     }
 
     /// The record of an entity by its number in the index.
     #[must_use]
     pub fn entity(&self, number: u32) -> Option<Entity> {
-        let starts = self.longs(Section::RecordStart);
+        let starts = self.parts().record_start;
         let start = usize::try_from(*starts.get(number as usize)?).ok()?;
         let end = usize::try_from(*starts.get(number as usize + 1)?).ok()?;
-        serde_json::from_slice(self.bytes(Section::Records).get(start..end)?).ok()
+        serde_json::from_slice(self.parts().records.get(start..end)?).ok()
     }
 
     /// Entities that carry an identifier, by its normal form.
     pub(crate) fn with_identifier(&self, normal: &str) -> &[u32] {
-        let key = names::hash(normal);
-        let keys = self.longs(Section::IdentifierKeys);
-        let start = keys.partition_point(|&k| k < key);
-        let end = start + keys.get(start..).unwrap_or_default().partition_point(|&k| k == key);
-        self.words(Section::IdentifierEntities).get(start..end).unwrap_or_default()
+        let parts = self.parts();
+        parts.identifier_entities.get(equal(parts.identifier_keys, names::hash(normal))).unwrap_or_default()
     }
+}
+
+/// Where a key stands among sorted ones. Few are alike, so that counting them takes less than another search.
+fn equal<K: Ord>(keys: &[K], key: K) -> std::ops::Range<usize> {
+    let start = keys.partition_point(|k| *k < key);
+    let alike = keys.get(start..).unwrap_or_default().iter().take_while(|k| **k == key).count();
+    start..start + alike
 }
