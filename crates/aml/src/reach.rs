@@ -99,49 +99,34 @@ impl Shape {
 /// A query of several telling tokens, for names that answer one of them: most have other parts besides and are ruled out
 /// before anything else is read of them.
 pub(crate) struct Alone {
-    /// The telling tokens that each unit answers, by bit.
-    telling: Vec<u32>,
-    /// The units that answer none.
+    /// For each unit, its telling token alone.
+    units: Vec<One>,
+    /// The units that answer no telling token.
     others: u64,
-    /// Of each telling token what must be won where no other is answered: by a name with others that tell, and by one
-    /// without.
-    least: Vec<[u32; 2]>,
     /// Bits of a shape with which words written as one may agree.
     joins: u32,
-    /// Tokens for which a listed token may answer that answers another too.
-    shared: u32,
+}
+
+/// One telling token of the query.
+#[derive(Clone, Copy, Default)]
+struct One {
+    /// The units that answer no other; none where a listed token may answer this and another.
+    units: u64,
+    /// What must be won where no other is answered: by a name with others that tell, and by one without.
+    least: [u32; 2],
 }
 
 impl Alone {
+    /// `together` are the units that one listed token answers, for each that answers any.
     pub(crate) fn new(
         tokens: &[Weighed<'_>],
         weights: &Weights,
         bar: f32,
         units: &[Reading],
+        together: impl Iterator<Item = u64>,
     ) -> Option<Self> {
         let reach = Reach::new(tokens, weights, bar)
             .filter(|r| r.needs_telling && r.telling.count_ones() > 1 && !r.has_article)?;
-        let missed = |but: usize| -> f32 {
-            let others = tokens.iter().enumerate().filter(|(i, t)| *i != but && t.tells());
-            others.map(|(_, t)| weights.cost(t)).sum()
-        };
-        let total: f32 = tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
-        let least = |token: usize, factor: f32| {
-            let against = weights.extra_query * missed(token);
-            let reaches = |sum: u32| {
-                // Each unit's sum is rounded down.
-                let won = (sum as f32 + 40.0) / PARTS;
-                raw(weights, won, against) * factor * ROUNDING >= bar
-            };
-            let (mut low, mut high) = (0, (total * PARTS) as u32 + 1);
-            while low < high {
-                let middle = u32::midpoint(low, high);
-                if reaches(middle) { high = middle } else { low = middle + 1 }
-            }
-            low
-        };
-        let least =
-            (0..tokens.len()).map(|i| [weights.lonely * weights.lonely, weights.lonely].map(|f| least(i, f)));
         let bits = |tokens: std::ops::Range<usize>| -> u32 {
             tokens.fold(0, |bits, i| bits | (1_u32.checked_shl(i as u32).unwrap_or(0) & reach.telling))
         };
@@ -152,51 +137,66 @@ impl Alone {
                 Reading::Joined(first, count) => bits(first..first + count),
             })
             .collect();
-        let others = telling.iter().rev().fold(0, |units, &t| units << 1 | u64::from(t == 0));
+        let which = |holds: &dyn Fn(u32) -> bool| -> u64 {
+            telling.iter().rev().fold(0, |units, &t| units << 1 | u64::from(holds(t)))
+        };
+        let others = which(&|t| t == 0);
+        let of = |mask: u64| -> u32 {
+            let answered = telling.iter().enumerate().filter(|(unit, _)| mask & 1 << unit != 0);
+            answered.fold(0, |bits, (_, t)| bits | t)
+        };
+        let shared = together.map(of).filter(|t| t.count_ones() > 1).fold(0, |shared, t| shared | t);
+        let one = |t: u32| {
+            if t.count_ones() != 1 || t & shared != 0 {
+                return One::default();
+            }
+            let token = t.trailing_zeros() as usize;
+            let least = [weights.lonely * weights.lonely, weights.lonely]
+                .map(|factor| least(tokens, weights, token, bar / factor));
+            One { units: others | which(&|other| other == t), least }
+        };
         let about = |length: usize| length.saturating_sub(JOINED)..=length + JOINED;
         let joins = reach.pairs.iter().flat_map(|&l| about(l)).map(Shape::token);
         let apart = reach.letters.iter().flat_map(|&l| about(l)).map(Shape::pair);
         Some(Self {
-            telling,
+            units: telling.iter().map(|&t| one(t)).collect(),
             others,
-            least: least.collect(),
             joins: joins.chain(apart).fold(Shape::OTHERWISE, |bits, bit| bits | bit),
-            shared: 0,
         })
-    }
-
-    /// Notes that one listed token answers all these units.
-    pub(crate) fn note(&mut self, units: u64) {
-        let telling = self.of(units);
-        if telling.count_ones() > 1 {
-            self.shared |= telling;
-        }
     }
 
     /// True for a name that wins so much by these units alone and cannot reach the bar with it.
     pub(crate) fn rules_out(&self, units: u64, sum: u32, shape: impl FnOnce() -> Shape) -> bool {
-        let telling = self.of(units);
-        if telling.count_ones() != 1 || telling & self.shared != 0 {
+        let first = (units & !self.others).trailing_zeros() as usize;
+        let Some(&One { units: own, least: [with_others, without] }) = self.units.get(first) else {
             return false;
-        }
-        let [with_others, without] =
-            self.least.get(telling.trailing_zeros() as usize).copied().unwrap_or_default();
-        sum < with_others && {
+        };
+        units & !own == 0 && sum < with_others && {
             let Shape(shape) = shape();
             // A part that does not tell may be answered by one that would.
             shape & self.joins == 0
                 && (sum < without || shape & Shape::SEVERAL != 0 && units & self.others == 0)
         }
     }
+}
 
-    fn of(&self, mut units: u64) -> u32 {
-        let mut telling = 0;
-        while units != 0 {
-            telling |= self.telling.get(units.trailing_zeros() as usize).copied().unwrap_or(u32::MAX);
-            units &= units - 1;
+/// What must be won, in parts of a nat, to reach a bar where of the telling tokens only this one is answered.
+fn least(tokens: &[Weighed<'_>], weights: &Weights, token: usize, bar: f32) -> u32 {
+    let missed = tokens.iter().enumerate().filter(|(i, t)| *i != token && t.tells());
+    let missed: f32 = missed.map(|(_, t)| weights.cost(t)).sum();
+    let total: f32 = tokens.iter().map(|t| weights.worth(t.view.role, t.information)).sum();
+    let (mut low, mut high) = (0, (total * PARTS) as u32 + 1);
+    while low < high {
+        let middle = u32::midpoint(low, high);
+        // What each unit wins was rounded down.
+        let won = (middle as f32 + 40.0) / PARTS;
+        if raw(weights, won, weights.extra_query * missed) * ROUNDING >= bar {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
-        telling
     }
+    low
 }
 
 /// A query whose tokens agree one by one.

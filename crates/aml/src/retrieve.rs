@@ -230,11 +230,9 @@ fn answers_of(units: &[Unit]) -> (Vec<(TokenId, u8, u32)>, Vec<Reading>) {
 
 /// What rules out names that answer one part of the query; `by_token` is in order.
 fn alone(asked: &Asked<'_>, readings: &[Reading], by_token: &[(TokenId, u8, u32)]) -> Option<Alone> {
-    let mut alone = Alone::new(asked.tokens, asked.weights, asked.bar, readings)?;
-    for answers in by_token.chunk_by(|a, b| a.0 == b.0) {
-        alone.note(answers.iter().fold(0, |units, a| units | 1 << a.1));
-    }
-    Some(alone)
+    let tokens = by_token.chunk_by(|a, b| a.0 == b.0);
+    let together = tokens.map(|answers| answers.iter().fold(0, |units, a| units | 1 << a.1));
+    Alone::new(asked.tokens, asked.weights, asked.bar, readings, together)
 }
 
 /// The names that are ruled out by what they answer.

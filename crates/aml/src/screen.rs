@@ -258,7 +258,7 @@ impl Screener {
             let Some(found) = weigh_names(&self.index, &prepared, names, &profile.weights, scratch) else {
                 continue;
             };
-            let alignment = aligned(&prepared, &self.index, found.name, &found.pairings);
+            let alignment = || aligned(&prepared, &self.index, found.name, &found.pairings);
             let matched = Matched {
                 number,
                 key: self.index.key(number),
@@ -275,7 +275,7 @@ impl Screener {
             let pair = compare_pair(own, name, query.schema, &profile.weights);
             let matched =
                 Matched { number, key: self.index.key(number), name, kind: NameKind::Primary, pair };
-            keep(judge(query, own, profile, &facts, matched, Vec::new()));
+            keep(judge(query, own, profile, &facts, matched, Vec::new));
         }
         best
     }
@@ -304,10 +304,9 @@ impl Screener {
         let mut ranked: Vec<Ranked> = Vec::with_capacity(best.len());
         for (which, found) in best {
             let pairings = &found.pairings;
-            let alignment = prepared
-                .get(which)
-                .map(|p| aligned(p, &self.index, found.name, pairings))
-                .unwrap_or_default();
+            let alignment = || {
+                prepared.get(which).map(|p| aligned(p, &self.index, found.name, pairings)).unwrap_or_default()
+            };
             let matched = Matched {
                 number: found.entity,
                 key: self.index.key(found.entity),
@@ -329,7 +328,7 @@ impl Screener {
                 let pair = compare_pair(own, name, query.schema, &profile.weights);
                 let matched =
                     Matched { number, key: self.index.key(number), name, kind: NameKind::Primary, pair };
-                ranked.extend(judge(query, own, profile, &self.index.facts(number), matched, Vec::new()));
+                ranked.extend(judge(query, own, profile, &self.index.facts(number), matched, Vec::new));
             }
         }
         ranked.sort_by(|a, b| {
@@ -404,7 +403,7 @@ fn judge(
     profile: &Profile,
     facts: &Facts,
     matched: Matched<'_>,
-    alignment: Vec<AlignedTokens>,
+    alignment: impl Fn() -> Vec<AlignedTokens>,
 ) -> Option<Ranked> {
     let list = matched.key.split(':').next().unwrap_or_default();
     if profile.exclude.iter().any(|k| k == matched.key)
@@ -412,25 +411,18 @@ fn judge(
     {
         return None;
     }
-    let mut evidence = vec![Evidence {
-        feature: "name".to_owned(),
-        query: own.to_owned(),
-        listed: matched.name.to_owned(),
-        relation: "aligned".to_owned(),
-        log_odds: name_log_odds(matched.pair.raw),
-    }];
-    if !profile.name_only {
-        evidence.extend(weigh_rest(query, facts));
-    }
+    let name = name_log_odds(matched.pair.raw);
+    let rest = if profile.name_only { Vec::new() } else { weigh_rest(query, facts) };
+    let weighed = || probability(std::iter::once(name).chain(rest.iter().map(|e| e.log_odds)));
     let mut breakdown = None;
     let score = match profile.method {
-        Method::Default => probability(&evidence),
+        Method::Default => weighed(),
         Method::Strict => {
             let same = |a: &AlignedTokens| matches!(a.likeness.as_str(), "exact" | "group");
-            if !alignment.is_empty() && !alignment.iter().all(same) {
+            if !alignment().iter().all(same) {
                 return None;
             }
-            probability(&evidence)
+            weighed()
         }
         Method::Ofac => ofac::score(own, matched.name) as f32,
         Method::Didit => {
@@ -440,16 +432,25 @@ fn judge(
             score
         }
     };
-    (score >= profile.threshold).then(|| Ranked {
-        number: matched.number,
-        key: matched.key.to_owned(),
-        score,
-        name_score: matched.pair.raw,
-        matched_name: matched.name.to_owned(),
-        matched_name_kind: matched.kind,
-        alignment,
-        evidence,
-        didit: breakdown,
+    (score >= profile.threshold).then(|| {
+        let name = Evidence {
+            feature: "name".to_owned(),
+            query: own.to_owned(),
+            listed: matched.name.to_owned(),
+            relation: "aligned".to_owned(),
+            log_odds: name,
+        };
+        Ranked {
+            number: matched.number,
+            key: matched.key.to_owned(),
+            score,
+            name_score: matched.pair.raw,
+            matched_name: matched.name.to_owned(),
+            matched_name_kind: matched.kind,
+            alignment: alignment(),
+            evidence: std::iter::once(name).chain(rest).collect(),
+            didit: breakdown,
+        }
     })
 }
 
@@ -461,8 +462,8 @@ pub fn name_log_odds(raw: f32) -> f32 {
 }
 
 /// 0..100 of a sum of log-odds.
-fn probability(evidence: &[Evidence]) -> f32 {
-    let sum: f64 = evidence.iter().map(|e| f64::from(e.log_odds)).sum();
+fn probability(log_odds: impl Iterator<Item = f32>) -> f32 {
+    let sum: f64 = log_odds.map(f64::from).sum();
     (100.0 / (1.0 + (-sum).exp())) as f32
 }
 
@@ -633,5 +634,5 @@ pub fn compare_entries(query: &Query, candidate: &Query, profile: &Profile) -> f
     if !profile.name_only {
         evidence.extend(weigh_rest(query, &Facts::of(&entity)));
     }
-    if raw <= 0.0 { 0.0 } else { probability(&evidence) }
+    if raw <= 0.0 { 0.0 } else { probability(evidence.iter().map(|e| e.log_odds)) }
 }

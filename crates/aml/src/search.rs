@@ -389,32 +389,41 @@ fn spelled_alike(index: &Index, token: &Token, query: u8, scratch: &mut Scratch)
     });
     let lists = &mut lists[..used];
     lists.sort_unstable_by_key(|&t| index.trigram(t).len());
-    for &mut t in lists.iter_mut() {
-        let postings = index.trigram(t);
-        if postings.len() > budget {
-            break;
-        }
-        budget -= postings.len();
-        for &id in postings {
+    let scanned = lists
+        .iter()
+        .take_while(|&&t| {
+            let within = index.trigram(t).len() <= budget;
+            budget = budget.saturating_sub(index.trigram(t).len());
+            within
+        })
+        .count();
+    // Most tokens share too few to be near whatever their length: they need not be looked at, and those that only the
+    // last lists have not even be noted.
+    let own = token.latin.len();
+    let least = if own <= 5 { 0.15 } else { 0.25 };
+    let few = least * used as f32 * (own + 1) as f32 / (2 * own.max(1)) as f32;
+    let few = ((few - 0.01).ceil() as usize).max(1);
+    for (at, &t) in lists[..scanned].iter().enumerate() {
+        let noted = scanned - at >= few;
+        for &id in index.trigram(t) {
             let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
             if *count == 0 {
+                if !noted {
+                    continue;
+                }
                 scratch.counted.push(id);
             }
             *count = count.saturating_add(1);
         }
     }
-    let own = token.latin.len();
-    // Most of those counted share too few to be near whatever their length, and need not be looked at.
-    let least = if own <= 5 { 0.15 } else { 0.25 };
-    let few = least * used as f32 * (own + 1) as f32 / (2 * own.max(1)) as f32;
     let mut ranked: Vec<(f32, TokenId)> = Vec::with_capacity(64);
     for &id in &scratch.counted {
         let Some(count) = scratch.counts.get_mut(id as usize) else { continue };
-        let count = f32::from(std::mem::take(count));
-        if count < few - 0.01 {
+        let count = std::mem::take(count);
+        if usize::from(count) < few {
             continue;
         }
-        let shared = count * own as f32 / used.max(1) as f32;
+        let shared = f32::from(count) * own as f32 / used.max(1) as f32;
         let other = index.latin_len(id);
         let dice = 2.0 * shared / (own + other) as f32;
         if dice >= 0.25 || (own <= 5 && other.abs_diff(own) <= 1 && dice >= 0.15) {
