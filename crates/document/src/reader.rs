@@ -303,10 +303,10 @@ impl Reader {
         Ok(sides)
     }
 
-    /// Barcodes of all sides. Where a zone or a template without barcodes names the document, a code adds little and
+    /// Barcodes of all sides. Where a valid zone or a template without barcodes names the document, a code adds little and
     /// gets a quick look; else the back is searched patiently (that is where licences carry theirs), then the front.
     fn read_codes(&self, sides: &mut [SideReading], photos: &[(Side, &Photo)]) {
-        let named = sides.iter().any(|s| s.mrz.as_ref().is_some_and(|d| d.valid || d.least >= SURELY)) || {
+        let named = sides.iter().any(|s| s.mrz.as_ref().is_some_and(|d| d.valid)) || {
             let catalogue = self.catalogue();
             catalogue.by_anchors(&folded_lines(sides)).is_some_and(|(t, _)| {
                 [&t.sides.front, &t.sides.back].iter().all(|side| side.barcode.is_none())
@@ -424,7 +424,7 @@ impl Reader {
         let proved = mrz.as_ref().is_some_and(|d| d.valid);
         let mut lines =
             self.recogniser.read(&page.image, &outside(page, mrz), &known.unwrap_or_default(), proved)?;
-        if mrz.is_none() && lines.iter().any(is_like_a_zone) {
+        if mrz.is_none() && lines.iter().any(|l| mrz_zone::is_like_a_piece(&l.text())) {
             *mrz = self.scan(page, today)?;
             let strips = mrz.iter().flat_map(|d| &d.strips);
             lines.retain(|l| strips.clone().all(|s| overlap(&l.quad, &s.quad) < 0.5));
@@ -735,18 +735,6 @@ fn finished(record: Record, mut effort: Effort, started: Instant) -> Record {
 /// Whether a line says anything: what reads worse is a pattern, not text.
 fn is_legible(line: &Line) -> bool {
     line.confidence() > ILLEGIBLE
-}
-
-/// Whether a line may be a piece of a zone: it has fillers, or what these are taken for, or runs on like one. Scanning
-/// every page whose boxes show no zone finds none more on 63 pictures and on the 210 of `bench poses`.
-fn is_like_a_zone(line: &Line) -> bool {
-    let text = line.text();
-    let filler = |c: char| matches!(c, '<' | '‹' | '«' | '〈' | '《' | '＜' | 'く');
-    text.contains(filler)
-        || text.contains("KKK")
-        || text.len() >= 24
-            && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
-            && line.has_digits()
 }
 
 fn take_better(best: &mut Option<Decoded>, new: Option<Decoded>) {
