@@ -56,7 +56,7 @@ pub(crate) struct Scratch {
     room: Room,
     retrieval: retrieve::Room,
     found: Vec<Found>,
-    /// What tokens were found to be like, where the caller asks for the same tokens again and again.
+    /// What tokens were found to be like, in order, where the caller asks for the same tokens again and again.
     remembered: Option<HashMap<u64, Vec<Like>>>,
 }
 
@@ -184,14 +184,44 @@ fn note(index: &Index, units: &[Unit], answers: &mut Answers) {
     }
 }
 
-/// Collects what each query token is like in `scratch.like`, token by token.
-fn likes(index: &Index, query: &Prepared, scratch: &mut Scratch) {
+fn ready(index: &Index, scratch: &mut Scratch) {
     scratch.counts.resize(index.tokens(), 0);
     scratch.seen.resize(index.tokens(), 0);
     scratch.like.clear();
+}
+
+/// Collects what each query token is like in `scratch.like`, token by token.
+fn likes(index: &Index, query: &Prepared, scratch: &mut Scratch) {
+    ready(index, scratch);
     for (i, token) in (0_u8..).zip(&query.name.tokens) {
         like(index, token, i, scratch);
     }
+}
+
+/// Collects what each query token is like among the tokens of `scratch.listed`, in order.
+fn likes_among(index: &Index, query: &Prepared, scratch: &mut Scratch) {
+    ready(index, scratch);
+    for (i, token) in (0_u8..).zip(&query.name.tokens) {
+        let start = scratch.like.len();
+        let key = remembered_key(token);
+        if let Some(known) = scratch.remembered.as_ref().and_then(|r| r.get(&key)) {
+            let among = scratch.listed.iter().filter_map(|t| known.binary_search_by_key(t, |l| l.token).ok());
+            scratch.like.extend(among.map(|at| Like { query: i, ..known[at] }));
+            continue;
+        }
+        // What is like none of these need not be looked for among all.
+        if !scratch.listed.iter().any(|&id| compare(token.view(), index.token(id).view).is_some()) {
+            continue;
+        }
+        like(index, token, i, scratch);
+        let Scratch { like, listed, .. } = scratch;
+        let mut at = 0;
+        like.retain(|l| {
+            at += 1;
+            at <= start || listed.binary_search(&l.token).is_ok()
+        });
+    }
+    scratch.like.sort_unstable_by_key(|l| (l.token, l.query));
 }
 
 /// The tokens of the query as units: what each wins by those that it is like.
@@ -219,13 +249,12 @@ pub(crate) fn weigh_names(
     scratch: &mut Scratch,
 ) -> Option<Found> {
     let tokens = query.weighed();
-    likes(index, query, scratch);
-    let Scratch { like, listed: theirs, room, .. } = scratch;
-    theirs.clear();
-    theirs.extend(names.clone().flat_map(|name| index.tokens_of(name)));
-    theirs.sort_unstable();
-    like.retain(|l| theirs.binary_search(&l.token).is_ok());
-    like.sort_unstable_by_key(|l| (l.token, l.query));
+    scratch.listed.clear();
+    scratch.listed.extend(names.clone().flat_map(|name| index.tokens_of(name)));
+    scratch.listed.sort_unstable();
+    scratch.listed.dedup();
+    likes_among(index, query, scratch);
+    let Scratch { like, room, .. } = scratch;
     let mut best: Option<Found> = None;
     let mut listed = Vec::new();
     for name in names {
@@ -306,7 +335,7 @@ fn best(scratch: &mut Scratch, limit: usize) -> Vec<Found> {
 /// Collects the vocabulary tokens that are like one query token.
 fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
     let start = scratch.like.len();
-    let key = names::hash(&token.text) ^ token.role as u64;
+    let key = remembered_key(token);
     if let Some(known) = scratch.remembered.as_ref().and_then(|r| r.get(&key)) {
         scratch.like.extend(known.iter().map(|l| Like { query, ..*l }));
         return;
@@ -314,8 +343,14 @@ fn like(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
     collect(index, token, query, scratch);
     let Scratch { like, remembered, .. } = scratch;
     if let Some(remembered) = remembered.as_mut().filter(|r| r.len() < MAX_REMEMBERED) {
-        remembered.insert(key, like[start..].to_vec());
+        let mut known = like[start..].to_vec();
+        known.sort_unstable_by_key(|l| l.token);
+        remembered.insert(key, known);
     }
+}
+
+fn remembered_key(token: &Token) -> u64 {
+    names::hash(&token.text) ^ token.role as u64
 }
 
 fn collect(index: &Index, token: &Token, query: u8, scratch: &mut Scratch) {
