@@ -183,6 +183,7 @@ pub(crate) fn retrieve(index: &Index, asked: &Asked<'_>, units: &[Unit], room: &
             budget -= unread;
             add_rest(&mut lists, start, end, cells);
         }
+        // Where lists were left out a name may win by more than is known of it.
         let alone = alone.as_ref().filter(|_| rest == 0 || look_up || add);
         let mut floor = best.floor();
         for &name in touched.iter() {
