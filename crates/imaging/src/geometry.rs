@@ -130,17 +130,27 @@ pub fn warp_quad(image: &RgbImage, quad: &Quad, width: u32, height: u32) -> RgbI
     }
     let [m0, m1, m2, m3, m4, m5, m6, m7, m8] = map.0;
     let source = source.pixels();
+    let place = |column: usize, row: usize| {
+        let (x, y) = (column as f64 + 0.5, row as f64 + 0.5);
+        let inverse = 1.0 / (m6 * x + m7 * y + m8);
+        ((m0 * x + m1 * y + m2) * inverse - 0.5, (m3 * x + m4 * y + m5) * inverse - 0.5)
+    };
+    // A perspective bends most at a corner.
+    let straight = |run: usize| {
+        let (right, bottom) = ((width as usize).saturating_sub(run), height as usize - 1);
+        [(0, 0), (right, 0), (0, bottom), (right, bottom)].into_iter().all(|(column, row)| {
+            let (from, to) = (place(column, row), place(column + run, row));
+            let middle = place(column + run / 2, row);
+            let bend = |a: f64, b: f64, middle: f64| (f64::midpoint(a, b) - middle).abs();
+            bend(from.0, to.0, middle.0).max(bend(from.1, to.1, middle.1)) < STRAIGHT
+        })
+    };
+    let run = [8, 4, 2].into_iter().find(|&run| straight(run)).unwrap_or(1);
     for (row, line) in out.chunks_exact_mut(3 * width as usize).enumerate() {
-        let y = row as f64 + 0.5;
-        let place = |column: usize| {
-            let x = column as f64 + 0.5;
-            let inverse = 1.0 / (m6 * x + m7 * y + m8);
-            ((m0 * x + m1 * y + m2) * inverse - 0.5, (m3 * x + m4 * y + m5) * inverse - 0.5)
-        };
-        let mut from = place(0);
-        for (run, pixels) in line.chunks_mut(3 * RUN).enumerate() {
-            let to = place((run + 1) * RUN);
-            let step = ((to.0 - from.0) / RUN as f64, (to.1 - from.1) / RUN as f64);
+        let mut from = place(0, row);
+        for (at, pixels) in line.chunks_mut(3 * run).enumerate() {
+            let to = place((at + 1) * run, row);
+            let step = ((to.0 - from.0) / run as f64, (to.1 - from.1) / run as f64);
             draw(source, from, step, Edge::Repeats, pixels);
             from = to;
         }
@@ -148,9 +158,8 @@ pub fn warp_quad(image: &RgbImage, quad: &Quad, width: u32, height: u32) -> RgbI
     out
 }
 
-/// Pixels of a line that are drawn without a division each: between its ends a run of a perspective is straight to a
-/// hundredth of a pixel.
-const RUN: usize = 8;
+/// Pixels of the source by which a run of pixels may leave its line: within it none needs a division.
+const STRAIGHT: f64 = 0.01;
 
 /// What is seen beyond the edge of a picture.
 #[derive(Clone, Copy, PartialEq)]
