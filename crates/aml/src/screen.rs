@@ -22,7 +22,7 @@ use crate::search::{Found, Prepared, Scratch, search, weigh_names};
 use crate::{didit, ofac};
 
 /// Version of the matcher: results are comparable and can be replayed only within one.
-pub const ENGINE_VERSION: &str = "aml-3";
+pub const ENGINE_VERSION: &str = "aml-4";
 
 /// Name of the index file in its folder.
 pub const INDEX_FILE: &str = "index.bfaml";
