@@ -563,17 +563,29 @@ fn joined_units(
         }
         for cut in 3..=token.latin.len() - 2 {
             let (Some(a), Some(b)) = (token.latin.get(..cut), token.latin.get(cut..)) else { continue };
-            if let (Some(a), Some(b)) =
-                (index.find_token(a, Role::Part, false), index.find_token(b, Role::Part, false))
-            {
-                let (of_a, of_b) = (index.weight(a).1, index.weight(b).1);
-                for (half, own) in [(a, of_a), (b, of_b)] {
-                    let share = own / (of_a + of_b).max(1e-6);
-                    answers(Reading::Part(i, cut), vec![half], &|_, _| Some(worth(i) * share));
+            for b in std::iter::once(b).chain(after_article(b)) {
+                if let (Some(a), Some(b)) =
+                    (index.find_token(a, Role::Part, false), index.find_token(b, Role::Part, false))
+                {
+                    let (of_a, of_b) = (index.weight(a).1, index.weight(b).1);
+                    for (half, own) in [(a, of_a), (b, of_b)] {
+                        let share = own / (of_a + of_b).max(1e-6);
+                        answers(Reading::Part(i, cut), vec![half], &|_, _| Some(worth(i) * share));
+                    }
                 }
             }
         }
     }
+}
+
+/// What may be a word of its own where an article was written into a name before it: *-uddin*, *din*.
+fn after_article(rest: &str) -> impl Iterator<Item = &str> {
+    JOINERS.iter().filter_map(|middle| rest.strip_prefix(middle)).filter(|word| word.len() >= 3).flat_map(
+        |word| {
+            let doubled = matches!(word.as_bytes(), [a, b, _, _, ..] if a == b);
+            std::iter::once(word).chain(word.get(1..).filter(|_| doubled))
+        },
+    )
 }
 
 #[cfg(test)]
@@ -635,6 +647,31 @@ mod tests {
             builder.add(&entity).unwrap();
         }
         builder.in_memory().unwrap()
+    }
+
+    #[test]
+    fn a_name_that_agrees_otherwise_than_token_by_token_is_found_among_those_that_share_one_part() {
+        for (listed, asked) in [
+            ("Shahab al Din Okonkwo", "Shahabuddin Okonkwo"),
+            ("J. Okonkwo", "Jane Okonkwo"),
+            ("Wilhel Mina Okonkwo", "Wilhelmina Okonkwo"),
+            ("Wilhelmina Okonkwo", "Wilhel Mina Okonkwo"),
+        ] {
+            let mut builder = Builder::new();
+            for (at, text) in [listed, "Petrov Okonkwo", "Okonkwo", "Mina Wilhelmina"].iter().enumerate() {
+                let mut entity = Entity::new(format!("own:{at}"), Schema::Person);
+                entity.add_name(text, NameKind::Primary);
+                builder.add(&entity).unwrap();
+            }
+            let index = builder.in_memory().unwrap();
+            let (weights, mut scratch) = (Weights::default(), Scratch::default());
+            let query = Prepared::new(Some(&index), analyse(asked, Kind::Person));
+            let schema = Schema::Person;
+            let found: Vec<u32> =
+                reaching(&index, &query, schema, &weights, FULL, 0.405, &mut scratch).collect();
+            assert!(found.contains(&0), "{asked}: {listed}");
+            assert!(!found.contains(&1), "{asked}");
+        }
     }
 
     proptest! {
