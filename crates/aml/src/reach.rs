@@ -7,7 +7,7 @@
 use names::{Role, TokenView};
 
 use crate::index::{Index, TokenId};
-use crate::retrieve::{PARTS, Reading};
+use crate::retrieve::{MAX_UNITS, PARTS, Reading};
 use crate::score::{Weighed, Weights};
 
 /// Most letters by which words written as one differ in length from the words.
@@ -189,7 +189,7 @@ fn least(tokens: &[Weighed<'_>], weights: &Weights, token: usize, bar: f32) -> u
     while low < high {
         let middle = u32::midpoint(low, high);
         // What each unit wins was rounded down.
-        let won = (middle as f32 + 40.0) / PARTS;
+        let won = (middle as usize + MAX_UNITS) as f32 / PARTS;
         if raw(weights, won, weights.extra_query * missed) * ROUNDING >= bar {
             high = middle;
         } else {

@@ -29,7 +29,7 @@ const SIFT: usize = 8;
 /// Names of one block.
 const BLOCK: u32 = 1 << 16;
 /// Units of one query: as many as a cell has bits for.
-const MAX_UNITS: usize = 40;
+pub(crate) const MAX_UNITS: usize = 40;
 /// Below so many postings nothing is planned: all are scanned.
 const FEW: usize = 2_000;
 /// Information is counted in whole parts of a nat, so that sums do not depend on their order.

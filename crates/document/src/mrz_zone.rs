@@ -174,10 +174,15 @@ impl Zone {
     }
 }
 
+/// How many times longer than high the box of a line is at least. From 6.5 on instead, no zone of 63 pictures and of the 210
+/// of `bench poses` is another.
+const LEAST_ASPECT: f32 = 10.0;
+
 /// Long boxes of a page that may be MRZ lines, longest first.
 fn candidates(boxes: &[Quad]) -> Vec<Quad> {
     let merged = crate::text::merge_collinear(boxes);
-    let mut long: Vec<Quad> = merged.into_iter().filter(|q| width(q) / height(q).max(1.0) > 10.0).collect();
+    let mut long: Vec<Quad> =
+        merged.into_iter().filter(|q| width(q) / height(q).max(1.0) > LEAST_ASPECT).collect();
     long.sort_by(|a, b| width(b).total_cmp(&width(a)));
     long.truncate(MOST_CANDIDATES);
     long

@@ -81,7 +81,8 @@ pub struct Reader {
 
 /// Least probability of a character of a zone that was read without any doubt.
 const SURELY: f32 = 0.9;
-/// Long side of the text detector's input where it is asked only whether there is text off an outline.
+/// Long side of the text detector's input where it is asked only whether there is text off an outline. With 960 pixels no
+/// record of 63 pictures and of the 210 of `bench poses` is another.
 const GLANCE_SIDE: u32 = 640;
 /// A better reading may move a value to another line; it does so once, not for ever.
 const SETTLING_ROUNDS: usize = 4;

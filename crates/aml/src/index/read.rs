@@ -38,11 +38,11 @@ pub enum IndexError {
 }
 
 /// An opened index.
-pub struct Index(File);
+pub struct Index(Opened);
 
 self_cell::self_cell! {
     /// The memory of an index and its sections, found once.
-    struct File {
+    struct Opened {
         owner: Mmap,
         #[covariant]
         dependent: Parts,
@@ -195,7 +195,7 @@ impl Index {
 
     /// The index in some memory; `None` when it is not one.
     pub(super) fn over(map: Mmap) -> Option<Self> {
-        File::try_new(map, |map| Parts::of(map).ok_or(())).ok().map(Self)
+        Opened::try_new(map, |map| Parts::of(map).ok_or(())).ok().map(Self)
     }
 
     fn parts(&self) -> &Parts<'_> {
