@@ -545,11 +545,7 @@ fn joined_units(
         });
     }
     for (i, token) in query.name.tokens.iter().enumerate() {
-        if token.role != Role::Part
-            || token.omits_vowels
-            || token.latin.len() < 6
-            || index.find_token(&token.latin, Role::Part, false).is_some()
-        {
+        if token.role != Role::Part || token.omits_vowels || token.latin.len() < 6 {
             continue;
         }
         let rest = match token.latin.as_bytes() {
@@ -658,7 +654,10 @@ mod tests {
             ("Wilhelmina Okonkwo", "Wilhel Mina Okonkwo"),
         ] {
             let mut builder = Builder::new();
-            for (at, text) in [listed, "Petrov Okonkwo", "Okonkwo", "Mina Wilhelmina"].iter().enumerate() {
+            for (at, text) in [listed, "Petrov Okonkwo", "Okonkwo", "Mina Wilhelmina", "Shahabuddin Petrov"]
+                .iter()
+                .enumerate()
+            {
                 let mut entity = Entity::new(format!("own:{at}"), Schema::Person);
                 entity.add_name(text, NameKind::Primary);
                 builder.add(&entity).unwrap();
