@@ -4,10 +4,14 @@ use std::process::Command;
 
 use crate::{setup, shell};
 
-/// Builds for speed, installs the models, and starts the demo in `target/demo`.
+/// Builds, installs the models, and starts the demo in `target/demo`.
+///
+/// It builds the profile that the tests use, in which the hot crates are optimised: so `demo` and `test` compile
+/// everything once between them.
 pub(crate) fn run(rest: &[String]) -> anyhow::Result<()> {
     setup::tools()?;
-    let bonafide = setup::program()?;
+    let bonafide = setup::bonafide("dev")?;
+    setup::models(&bonafide)?;
     shell::step("Starting the demo");
     shell::run(Command::new(bonafide).arg("demo").arg("--data").arg(shell::target().join("demo")).args(rest))
 }

@@ -7,6 +7,7 @@
 
 mod bench;
 mod demo;
+mod deny;
 mod setup;
 mod shell;
 mod test;
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask setup             install models and what the tests need
-cargo xtask test              set up and run all tests
+cargo xtask test [ARGS]       set up and run all tests, then check form, lints and licences;
+                              ARGS go to the test runner
 cargo xtask demo [--once]     set up, start the server and verify a specimen person end to end
 cargo xtask bench [NAME] [--data DIR]
                               measure; without a name, list the benchmarks
@@ -24,6 +26,14 @@ cargo xtask openapi           write openapi/bonafide.json anew";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let rest = arguments.get(1..).unwrap_or_default();
+    if arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let result = match arguments.first().map(String::as_str) {
         Some("setup") => setup::everything(),
         Some("test") => test::run(rest),

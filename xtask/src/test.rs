@@ -1,7 +1,7 @@
 //! `cargo xtask test`: sets up and runs every test.
 
 use crate::{
-    setup,
+    deny, setup,
     shell::{cargo, has, run as start, step},
 };
 
@@ -36,5 +36,6 @@ fn tests(rest: &[String]) -> anyhow::Result<()> {
 pub(crate) fn run(rest: &[String]) -> anyhow::Result<()> {
     setup::everything()?;
     tests(rest)?;
-    lints()
+    lints()?;
+    deny::check()
 }
