@@ -32,5 +32,5 @@ pub(crate) fn check() -> anyhow::Result<()> {
         eprintln!("    skipped: known advisories were not checked, because their database cannot be fetched");
         return Ok(());
     }
-    run(Command::new(&deny).args(errors_only).args(["--disable-fetch", "advisories"]))
+    run(Command::new(&deny).args(errors_only).arg("advisories"))
 }
