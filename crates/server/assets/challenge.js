@@ -8,7 +8,8 @@
   const $ = (id) => document.getElementById(id);
   const text = JSON.parse($("challenge-texts").textContent);
   const message = $("challenge-message");
-  const json = { accept: "application/json" };
+  // Every request says which session it means, besides its path.
+  const json = { accept: "application/json", "x-session-key": document.body.dataset.key };
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
   if (section.dataset.state === "judging") {
@@ -16,6 +17,8 @@
       try {
         const answer = await fetch(`${base}/state`, { headers: json });
         if (answer.ok && (await answer.json()).liveness?.state !== "judging") return location.reload();
+        // The cookie or the session is gone: the page says so.
+        if ([403, 404, 410].includes(answer.status)) return location.reload();
       } catch { /* offline: ask again */ }
       setTimeout(poll, 1000);
     };

@@ -4,6 +4,8 @@
 (() => {
   const body = document.body.dataset;
   const $ = (id) => document.getElementById(id);
+  // Every request says which session it means, besides its path.
+  const headers = { accept: "application/json", "x-session-key": body.key };
 
   // Tells an embedding page what happens, in the messages its SDK listens for.
   const tell = (type, data = {}) => {
@@ -18,8 +20,10 @@
   if (body.step === "waiting") {
     const poll = async () => {
       try {
-        const answer = await fetch(`${body.base}/state`, { headers: { accept: "application/json" } });
+        const answer = await fetch(`${body.base}/state`, { headers });
         if (answer.ok && (await answer.json()).step !== "waiting") return location.reload();
+        // The cookie or the session is gone: the page says so.
+        if ([403, 404, 410].includes(answer.status)) return location.reload();
       } catch { /* offline: ask again */ }
       setTimeout(poll, 1000);
     };
@@ -44,7 +48,7 @@
     message.textContent = "";
     guide.textContent = navigator.onLine ? text.uploading : text.offline;
     try {
-      const answer = await fetch(form.action, { method: "POST", body: data, headers: { accept: "application/json" } });
+      const answer = await fetch(form.action, { method: "POST", body: data, headers });
       const json = await answer.json().catch(() => ({}));
       if (answer.ok) {
         stop();

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 use store::{
-    ApplicationId, BlobId, ObjectId, Pii, Session, SessionId, SubjectKey, Tx, rows::consents::Consent,
+    ApplicationId, BlobId, ObjectId, Pii, Session, SessionId, SubjectKey, Time, Tx, rows::consents::Consent,
     rows::jobs::NewJob, rows::objects::NewObject,
 };
 use workflow::{Capture, Definition, Event, Feature, SessionStatus, Step, next_step, transition};
@@ -33,6 +33,8 @@ pub struct View {
     pub status: SessionStatus,
     /// What the person must do next.
     pub step: Step,
+    /// When it ends by itself.
+    pub expires_at: Time,
     /// Who asks.
     pub application: String,
     /// The language that whoever started the session chose for its pages.
@@ -171,6 +173,7 @@ impl Service {
                     session: session.id,
                     status,
                     step,
+                    expires_at: session.expires_at,
                     liveness,
                     face_search: settings.face_search,
                     can_withdraw: state.progress.consented && status != SessionStatus::Abandoned,
@@ -182,6 +185,28 @@ impl Service {
                         .any(|feature| definition.has(feature)),
                     callback,
                 }))
+            })
+            .await
+    }
+
+    /// Of each token, whether a browser still has a use for it: its session goes on, or was changed within the hour.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn of_use(&self, tokens: Vec<String>) -> Result<Vec<bool>, store::Error> {
+        self.store
+            .read(move |tx| {
+                let hour_ago = tx.now().plus_seconds(-3600);
+                tokens
+                    .iter()
+                    .map(|token| {
+                        let session = tx.session_by_token(token)?;
+                        Ok(session.is_some_and(|session| {
+                            let goes_on = status_of(&session).is_open() && session.expires_at > tx.now();
+                            goes_on || session.updated_at > hour_ago
+                        }))
+                    })
+                    .collect()
             })
             .await
     }

@@ -278,7 +278,7 @@ fn t46_a_picture_handed_in_instead_of_the_challenge_goes_to_review() {
     assert_eq!(batch(&server, link, "00", 0, &[(0, jpeg.clone())], false).status, 403);
 
     assert_eq!(server.post(&format!("{link}/consent"), "", PLAIN, b"agree=true").status, 200);
-    let page = server.get(link, "");
+    let page = crate::tabs::Browser::new(&server).open(link);
     assert!(page.text.contains("capture/selfie"), "the alternative is a plain form of the page");
     assert_eq!(server.post(&format!("{link}/capture/selfie"), "", &kind, &body).status, 200);
     assert_eq!(server.post(&format!("{link}/challenge"), "", PLAIN, b"").status, 409, "the step is over");

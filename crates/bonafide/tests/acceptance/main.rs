@@ -18,4 +18,5 @@ mod flow;
 mod privacy;
 mod screening;
 mod server;
+mod tabs;
 mod tenants;

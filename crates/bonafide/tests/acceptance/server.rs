@@ -83,6 +83,25 @@ impl Server {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
     }
 
+    /// The port it listens on, whatever address its links begin with.
+    pub(crate) fn listening_port(&self) -> u16 {
+        let process = format!("/proc/{}", self.child.id());
+        let own: Vec<String> = std::fs::read_dir(format!("{process}/fd"))
+            .unwrap()
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned))
+            .collect();
+        let sockets = std::fs::read_to_string(format!("{process}/net/tcp")).unwrap();
+        // Columns: number, local address, remote address, state (0A listens), …, the tenth is the inode.
+        let listening =
+            sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|columns| {
+                columns.get(3) == Some(&"0A")
+                    && columns.get(9).is_some_and(|inode| own.iter().any(|own| own == inode))
+            });
+        let (_, port) = listening.expect("it listens")[1].split_once(':').unwrap();
+        u16::from_str_radix(port, 16).unwrap()
+    }
+
     pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
         send(agent().get(self.url(path)).header("x-api-key", key).call())
     }

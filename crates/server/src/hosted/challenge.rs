@@ -17,7 +17,7 @@ use service::{
 };
 use workflow::LivenessMethod;
 
-use super::routes::{Program, done, not_now, refused};
+use super::routes::{KEY_FIELD, KEY_LENGTH, Program, done, key_in, not_now, refused};
 use crate::{
     app::App,
     http::{
@@ -47,12 +47,16 @@ const FRAMES: &[FileField; MAX_BATCH_FRAMES] = &[
 
 /// `POST /session/{token}/challenge` — gives a challenge; `kind` chooses the accessible alternative.
 pub(crate) async fn begin(State(app): State<App>, Program(visitor): Program, body: String) -> Response {
+    let visitor = match visitor.acting(&app, key_in(&body).as_deref()) {
+        Ok(visitor) => visitor,
+        Err(mixed) => return *mixed,
+    };
     let kind = match body.split('&').find_map(|pair| pair.strip_prefix("kind=")) {
         Some("ACTIVE_3D") => Some(LivenessMethod::Active3d),
         Some("FLASHING") => Some(LivenessMethod::Flashing),
         _ => None,
     };
-    match app.service.begin_challenge(&visitor.token, kind).await {
+    match app.service.begin_challenge(visitor.token(), kind).await {
         Ok(given) => ([(header::CACHE_CONTROL, "no-store")], Json(json!(given))).into_response(),
         Err(error) => answer(&app, &visitor, error),
     }
@@ -65,6 +69,10 @@ pub(crate) async fn frames(State(app): State<App>, Program(visitor): Program, re
         Err(failure) => return failure.into_response(),
     };
     let fields = &mut form.fields;
+    let visitor = match visitor.acting(&app, fields.text(KEY_FIELD, KEY_LENGTH).as_deref()) {
+        Ok(visitor) => visitor,
+        Err(mixed) => return *mixed,
+    };
     let nonce = fields.required_text("nonce", 32).unwrap_or_default();
     let index = fields.integer("batch", 0, 1_000).and_then(|index| usize::try_from(index).ok());
     if index.is_none() {
@@ -94,7 +102,7 @@ pub(crate) async fn frames(State(app): State<App>, Program(visitor): Program, re
         frames,
         camera,
     };
-    match app.service.take_frames(&visitor.token, batch).await {
+    match app.service.take_frames(visitor.token(), batch).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => answer(&app, &visitor, error),
     }

@@ -81,6 +81,63 @@ pub(crate) struct Notice {
     pub(crate) error: Option<String>,
 }
 
+/// Where a session's pages are for one visitor.
+pub(super) struct Place<'a> {
+    /// Prefix of the addresses of its forms.
+    pub(super) base: &'a str,
+    /// What its forms name the session by.
+    pub(super) key: &'a str,
+    /// In which language it is shown.
+    pub(super) language: Language,
+}
+
+/// Why a request gets no session.
+pub(super) enum Stop<'a> {
+    /// The link leads nowhere.
+    Lost,
+    /// The browser did not send the session's cookie.
+    NoCookie,
+    /// What was sent means another session than its address.
+    Mixed {
+        /// Who asks in the session of the address.
+        application: &'a str,
+        /// Its pages.
+        base: &'a str,
+    },
+    /// The page is of an earlier version, in which all sessions had one address.
+    Moved,
+}
+
+impl Stop<'_> {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Lost => StatusCode::NOT_FOUND,
+            Self::NoCookie | Self::Mixed { .. } => StatusCode::FORBIDDEN,
+            Self::Moved => StatusCode::GONE,
+        }
+    }
+
+    /// The page, which is also the part of the texts.
+    fn step(&self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::NoCookie => "no_cookie",
+            Self::Mixed { .. } => "mixed",
+            Self::Moved => "moved",
+        }
+    }
+
+    /// Stable code for programs.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Lost => "not_found",
+            Self::NoCookie => "cookie_required",
+            Self::Mixed { .. } => "wrong_session",
+            Self::Moved => "page_outdated",
+        }
+    }
+}
+
 impl Pages {
     pub(crate) fn new() -> Self {
         let mut environment = Environment::new();
@@ -92,14 +149,14 @@ impl Pages {
     }
 
     /// The page of a session's present step.
-    pub(crate) fn session(
+    pub(super) fn session(
         &self,
         view: &View,
-        base: &str,
+        place: &Place<'_>,
         notice: &Notice,
-        language: Language,
         frame_ancestors: &str,
     ) -> Response {
+        let Place { base, key, language } = *place;
         let texts = language.texts();
         let (step, capture, heading) = match view.step {
             Step::Consent => ("consent", "", texts["consent"]["heading"].clone()),
@@ -125,6 +182,7 @@ impl Pages {
                 can_withdraw => view.can_withdraw,
                 application => view.application,
                 base,
+                key,
                 step,
                 capture,
                 heading,
@@ -157,6 +215,29 @@ impl Pages {
     /// The page for a link that leads nowhere.
     pub(crate) fn lost(&self, language: Language, frame_ancestors: &str) -> Response {
         self.plain(StatusCode::NOT_FOUND, "lost", "", "", language, frame_ancestors)
+    }
+
+    /// Why a request gets no session: a page for a person, JSON for a program.
+    pub(super) fn stop(
+        &self,
+        stop: &Stop<'_>,
+        wants_json: bool,
+        language: Language,
+        frame_ancestors: &str,
+    ) -> Response {
+        let (application, base) = match stop {
+            Stop::Mixed { application, base } => (*application, *base),
+            _ => ("", ""),
+        };
+        if !wants_json {
+            return self.plain(stop.status(), stop.step(), application, base, language, frame_ancestors);
+        }
+        if matches!(stop, Stop::Lost) {
+            return crate::http::failure::Failure::not_found().into_response();
+        }
+        // The script shows the message to the person.
+        let message = &language.texts()[stop.step()]["text"];
+        (stop.status(), axum::Json(json!({ "message": message, "code": stop.code() }))).into_response()
     }
 
     /// The page at `/`, for whoever wonders what is running here.

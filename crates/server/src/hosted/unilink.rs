@@ -5,12 +5,16 @@
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, header},
-    response::{IntoResponse, Redirect, Response},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
 };
 use service::sessions::StartError;
 
-use super::pages::Language;
+use super::{
+    cookies::link_mark,
+    pages::Language,
+    routes::{begun, enter, is_framed, leads_to},
+};
 use crate::{
     app::{App, ClientAddress},
     http::{failure::Failure, limit::Budget},
@@ -37,6 +41,9 @@ pub(crate) async fn page(
 }
 
 /// `POST /u/{link}` — starts a session and leads to it.
+///
+/// A browser that came back to the link before agreeing to anything gets the session that it began. One in which
+/// somebody agreed is never given again: the next person may stand at the same device.
 pub(crate) async fn start(
     State(app): State<App>,
     client: ClientAddress,
@@ -47,9 +54,20 @@ pub(crate) async fn start(
     if let Err(failure) = app.addresses.count(&client.0, Budget::Unilink, app.now_s()) {
         return failure.into_response();
     }
+    let mark = link_mark(&link);
+    match begun(&app, &headers, &mark).await {
+        Ok(Some(path)) => return leads_to(&path),
+        Ok(None) => {}
+        Err(error) => return Failure::from(error).into_response(),
+    }
     match app.service.start_from_link(&link).await {
-        Ok(token) => ([(header::CACHE_CONTROL, "no-store")], Redirect::to(&format!("/session/{token}")))
-            .into_response(),
+        // Browsers keep cookies of framed pages back.
+        Ok(token) if is_framed(&headers) => leads_to(&format!("/session/{token}")),
+        Ok(token) => match app.service.view(&token).await {
+            Ok(Some(view)) => enter(&app, &headers, &token, &view, Some(mark)).await,
+            Ok(None) => app.pages.lost(language, &app.settings.frame_ancestors),
+            Err(error) => Failure::from(error).into_response(),
+        },
         Err(StartError::UnknownWorkflow | StartError::Portrait(_)) => {
             app.pages.lost(language, &app.settings.frame_ancestors)
         }
