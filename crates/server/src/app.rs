@@ -14,8 +14,14 @@ use service::Service;
 use store::ApiKeyId;
 
 use crate::{
+    api::chip::sockets::Sockets,
+    connections::{ConnectionLimits, Connections},
     hosted::pages::Pages,
-    http::{limit::Limiter, metrics::Metrics},
+    http::{
+        limit::Limiter,
+        metrics::Metrics,
+        upload::{BodyLimits, Uploads},
+    },
 };
 
 /// How the server behaves; everything has a default that works.
@@ -29,6 +35,10 @@ pub struct Settings {
     pub rate_limit_scale: f64,
     /// Who may show the hosted page in a frame (CSP `frame-ancestors`).
     pub frame_ancestors: String,
+    /// How many connections there may be and how long they may take.
+    pub connections: ConnectionLimits,
+    /// How much of request bodies is held in memory, and how long they may take.
+    pub bodies: BodyLimits,
 }
 
 impl Default for Settings {
@@ -38,6 +48,8 @@ impl Default for Settings {
             trusted_proxies: 0,
             rate_limit_scale: 1.0,
             frame_ancestors: "'self'".to_owned(),
+            connections: ConnectionLimits::default(),
+            bodies: BodyLimits::default(),
         }
     }
 }
@@ -53,6 +65,9 @@ pub(crate) struct Inner {
     pub(crate) addresses: Limiter<IpAddr>,
     pub(crate) metrics: Metrics,
     pub(crate) pages: Pages,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) uploads: Arc<Uploads>,
+    pub(crate) relays: Arc<Sockets>,
 }
 
 impl App {
@@ -64,6 +79,9 @@ impl App {
             addresses: Limiter::new(scale),
             metrics: Metrics::default(),
             pages: Pages::new(),
+            connections: Arc::new(Connections::new(settings.connections, settings.trusted_proxies > 0)),
+            uploads: Arc::new(Uploads::new(settings.bodies)),
+            relays: Arc::default(),
             settings,
         }))
     }

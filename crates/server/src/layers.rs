@@ -2,14 +2,19 @@
 
 use axum::{
     Router,
+    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
 };
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use crate::{app::App, http::failure::Failure};
+use crate::{
+    app::App,
+    connections::Connection,
+    http::{failure::Failure, upload::Metered},
+};
 
 /// Puts the layers around the routes.
 pub(crate) fn around(routes: Router<App>, app: App) -> Router {
@@ -35,6 +40,32 @@ async fn wrong_method(method: Method) -> Response {
     Failure::detail(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &text).into_response()
 }
 
+/// Runs the handler, holding the body to its deadlines and to the memory there is for bodies.
+async fn answer(app: &App, mut request: Request, next: Next) -> Response {
+    // A client that resets its streams leaves their work behind: that is counted until it ends.
+    let work = match request.extensions().get::<Arc<Connection>>().map(Connection::work) {
+        Some(None) => return Failure::busy(1).into_response(),
+        counted => counted.flatten(),
+    };
+    let upload = app.uploads.begin();
+    request.extensions_mut().insert(Arc::clone(&upload));
+    let (metered, held) = (Arc::clone(&upload), Arc::clone(&upload));
+    let request = request.map(|body| Body::new(Metered::new(body, metered)));
+    // A handler that panics answers 500 and takes nothing else down. It runs to its end without its client,
+    // too, and holds the bytes of the body as long.
+    let handled = tokio::spawn(async move {
+        let response = next.run(request).await;
+        drop((work, held));
+        response
+    });
+    let response = match handled.await {
+        Ok(response) => response,
+        Err(error) => Failure::internal(&error).into_response(),
+    };
+    // The handler saw a body that broke off; the client hears why.
+    upload.failure().map_or(response, IntoResponse::into_response)
+}
+
 /// Counts, logs without personal data, and sets the headers that every answer has.
 async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -43,11 +74,7 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    // A handler that panics answers 500 and takes nothing else down.
-    let mut response = match tokio::spawn(next.run(request)).await {
-        Ok(response) => response,
-        Err(error) => Failure::internal(&error).into_response(),
-    };
+    let mut response = answer(&app, request, next).await;
     let took = started.elapsed();
     let status = response.status().as_u16();
     app.metrics.answered(method.as_str(), &route, status, took);

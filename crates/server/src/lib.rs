@@ -1,11 +1,12 @@
 //! Serves the HTTP API and the hosted pages.
 //!
 //! One file an operation under `api/`; what operations share is in `http/`;
-//! the person's pages are in `hosted/`. [`router`] and [`openapi`] are made from
+//! the person's pages are in `hosted/`. `router` and [`openapi`] are made from
 //! one list of routes, so the document cannot miss an operation.
 
 mod api;
 mod app;
+mod connections;
 mod hosted;
 mod http;
 mod layers;
@@ -16,7 +17,6 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use service::Service;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
@@ -25,7 +25,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use crate::{
     app::Settings,
-    listen::{Tls, TlsError, serve},
+    connections::ConnectionLimits,
+    http::upload::BodyLimits,
+    listen::{Tls, TlsError, raise_open_files, serve},
 };
 
 use crate::app::App;
@@ -34,8 +36,8 @@ use crate::app::App;
 const FORM_BYTES: usize = 24 * 1024 * 1024;
 /// Largest JSON body.
 const JSON_BYTES: usize = 5 * 1024 * 1024;
-/// Largest body of the age check.
-const AGE_BYTES: usize = 16 * 1024;
+/// Largest body of operations that need no key, and of small forms.
+const SMALL_BYTES: usize = 16 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -83,7 +85,6 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::aml::yente::algorithms))
         .routes(routes!(api::aml::yente::healthz))
         .routes(routes!(api::aml::yente::readyz))
-        .routes(routes!(api::chip::ticket::handler))
         .routes(routes!(api::chip::trust::list))
         .routes(routes!(api::consents::list, api::consents::record))
         .routes(routes!(api::consents::withdraw))
@@ -109,13 +110,14 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(api::chip::trust::diff))
         .routes(routes!(api::chip::trust::import))
         .layer(DefaultBodyLimit::max(FORM_BYTES));
-    let age = OpenApiRouter::new()
+    let open = OpenApiRouter::new()
         .routes(routes!(api::verify_age::handler))
-        .layer(DefaultBodyLimit::max(AGE_BYTES));
+        .routes(routes!(api::chip::ticket::handler))
+        .layer(DefaultBodyLimit::max(SMALL_BYTES));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(json)
         .merge(forms)
-        .merge(age)
+        .merge(open)
         .split_for_parts();
     name_operations(&mut document);
     (router, document)
@@ -153,8 +155,7 @@ pub fn openapi() -> String {
 }
 
 /// Everything that is served.
-pub fn router(service: Service, settings: Settings) -> Router {
-    let app = App::new(service, settings);
+pub(crate) fn router(app: App) -> Router {
     let hosted = Router::new()
         .route("/session/{token}", get(hosted::routes::page))
         .route("/session/{token}/state", get(hosted::routes::state))
@@ -165,7 +166,7 @@ pub fn router(service: Service, settings: Settings) -> Router {
         .route("/session/{token}/withdraw", post(hosted::routes::withdraw))
         .route("/", get(hosted::routes::home))
         .route("/u/{link}", get(hosted::unilink::page).post(hosted::unilink::start))
-        .layer(DefaultBodyLimit::max(AGE_BYTES));
+        .layer(DefaultBodyLimit::max(SMALL_BYTES));
     let captures = Router::new()
         .route("/session/{token}/capture/{side}", post(hosted::routes::capture))
         .route("/session/{token}/frames", post(hosted::challenge::frames))

@@ -119,8 +119,7 @@ async fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let worker = tokio::spawn(service.clone().work_until(stopped.clone()));
     let settings = server::Settings { public_url: base.clone(), ..server::Settings::default() };
-    let router = server::router(service.clone(), settings);
-    let served = tokio::spawn(server::serve(listener, router, None, async move {
+    let served = tokio::spawn(server::serve(listener, service.clone(), settings, None, async move {
         let mut stopped = stopped;
         let _ = stopped.wait_for(|stop| *stop).await;
     }));

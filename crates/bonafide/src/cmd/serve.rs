@@ -1,6 +1,6 @@
 //! `bonafide serve`: serves the API and the hosted pages, and works on queued checks.
 
-use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use service::{Engines, Service, setup::Ready};
@@ -80,10 +80,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Role::All)]
     role: Role,
     /// Certificate chain (PEM); with --tls-key the server speaks TLS
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "BONAFIDE_TLS_CERTIFICATE")]
     tls_certificate: Option<PathBuf>,
     /// Private key of the certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate", env = "BONAFIDE_TLS_KEY")]
     tls_key: Option<PathBuf>,
     /// How many proxies in front add to X-Forwarded-For
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -94,6 +94,67 @@ pub(crate) struct Args {
     /// Who may show the hosted page in a frame (CSP frame-ancestors sources)
     #[arg(long, value_name = "SOURCES", default_value = "'self'")]
     frame_ancestors: String,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// What clients may take of this process; the defaults suit a machine that serves the open internet.
+#[derive(Debug, Clone, clap::Args)]
+struct LimitArgs {
+    /// Connections at once; without it as many as the system's limit on open files leaves room for, 10000 at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), env = "BONAFIDE_MAX_CONNECTIONS")]
+    max_connections: Option<u32>,
+    /// Connections of one address at once (IPv6: of one /64), 0 for no cap; holds for no address of this machine, and for
+    /// nobody behind trusted proxies
+    #[arg(long, value_name = "N", default_value_t = 256, env = "BONAFIDE_MAX_CONNECTIONS_PER_ADDRESS")]
+    max_connections_per_address: u32,
+    /// Memory for request bodies of all clients; what finds none is answered 503
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..), env = "BONAFIDE_BODY_MEMORY")]
+    body_memory: u32,
+    /// Seconds for the head of a request, and for a TLS handshake
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, env = "BONAFIDE_HEAD_TIMEOUT")]
+    head_timeout: Duration,
+    /// Seconds that a request body may stall; it must also come with 8 KiB/s on average
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = seconds, env = "BONAFIDE_BODY_TIMEOUT")]
+    body_timeout: Duration,
+    /// Seconds that a connection may stay open without a request, or without taking its answer
+    #[arg(long, value_name = "SECONDS", default_value = "75", value_parser = seconds, env = "BONAFIDE_IDLE_TIMEOUT")]
+    idle_timeout: Duration,
+}
+
+/// Reads a time limit: more than nothing, a day at most.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.001..=86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "give seconds from 0.001 to 86400".to_owned())
+}
+
+impl LimitArgs {
+    fn connections(&self) -> anyhow::Result<server::ConnectionLimits> {
+        let files = server::raise_open_files();
+        let in_all = match self.max_connections {
+            None => server::ConnectionLimits::for_open_files(files),
+            Some(asked) => {
+                anyhow::ensure!(
+                    u64::from(asked) < files,
+                    "{asked} connections need more than the {files} open files that the system allows this process"
+                );
+                asked as usize
+            }
+        };
+        Ok(server::ConnectionLimits {
+            in_all,
+            per_address: self.max_connections_per_address as usize,
+            head: self.head_timeout,
+            idle: self.idle_timeout,
+        })
+    }
+
+    fn bodies(&self) -> server::BodyLimits {
+        server::BodyLimits { held_bytes: u64::from(self.body_memory) << 20, stall: self.body_timeout }
+    }
 }
 
 /// A server that is about to listen.
@@ -128,6 +189,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: &Args) -> anyhow::Result<()> {
+    // First of all: the database and the pictures open files, too.
+    let connections = args.limits.connections()?;
     let Prepared { service, ready } = prepare(&args.data).await?;
     let (stop_workers, stopped) = tokio::sync::watch::channel(false);
     let worker = (args.role != Role::Api).then(|| tokio::spawn(service.clone().work_until(stopped)));
@@ -164,9 +227,11 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
             trusted_proxies: args.trusted_proxies,
             rate_limit_scale: args.rate_limit_scale,
             frame_ancestors: args.frame_ancestors.clone(),
+            connections,
+            bodies: args.limits.bodies(),
         };
         let tls = tls.map(|(certificate, key)| server::Tls { certificate, key });
-        server::serve(listener, server::router(service.clone(), settings), tls, stop_signal()).await?;
+        server::serve(listener, service.clone(), settings, tls, stop_signal()).await?;
     }
     eprintln!("stopping: checks in hand are finished first");
     let _ = stop_workers.send(true);

@@ -275,8 +275,7 @@ fn a_lost_connection_goes_on_where_it_was_and_strangers_get_nowhere() {
             let mut next = Device::connect(&server, &ticket);
             assert!(matches!(next.hello(), Some(ServerMessage::Ready { .. })));
             assert!(matches!(next.hear(), Some(ServerMessage::Commands { seq: again, .. }) if again == seq));
-            // the old connection has lost its say
-            device.say(&ClientMessage::ChipLost);
+            // the old connection has lost its say, and hears so at once
             assert!(
                 matches!(device.hear(), Some(ServerMessage::Refused { code }) if code == "connected_elsewhere")
             );

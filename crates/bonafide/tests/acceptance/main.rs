@@ -15,6 +15,7 @@ mod documents;
 mod durability;
 mod faces;
 mod flow;
+mod limits;
 mod privacy;
 mod screening;
 mod server;

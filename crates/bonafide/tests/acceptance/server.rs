@@ -31,6 +31,9 @@ pub(crate) struct Server {
     extra: Vec<(String, String)>,
 }
 
+/// Names the most files that a server may open, among the environment variables of a test.
+pub(crate) const OPEN_FILES: &str = "TEST_OPEN_FILES";
+
 /// What `key create --json` printed.
 pub(crate) struct Key {
     pub(crate) text: String,
@@ -78,8 +81,17 @@ impl Server {
 
     /// The most memory it ever held, in MiB.
     pub(crate) fn peak_memory_mib(&self) -> u64 {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// The memory it holds now, in MiB.
+    pub(crate) fn memory_now_mib(&self) -> u64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    fn memory_mib(&self, of: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with(of)).unwrap_or_default();
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
     }
 
@@ -100,6 +112,18 @@ impl Server {
             });
         let (_, port) = listening.expect("it listens")[1].split_once(':').unwrap();
         u16::from_str_radix(port, 16).unwrap()
+    }
+
+    /// Asks it to stop, as an operator does.
+    pub(crate) fn terminate(&self) {
+        let id =
+            self.child.id().try_into().ok().and_then(rustix::process::Pid::from_raw).expect("is a process");
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("the server runs");
+    }
+
+    /// Waits for its end; whether it ended well.
+    pub(crate) fn wait(&mut self) -> bool {
+        self.child.wait().expect("the server can be waited for").success()
     }
 
     pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
@@ -134,7 +158,14 @@ impl Drop for Server {
 }
 
 fn spawn(data: &Path, extra: &[(String, String)]) -> (Child, String) {
-    let mut command = Command::new(BONAFIDE);
+    let mut command = match extra.iter().find(|(name, _)| name == OPEN_FILES) {
+        None => Command::new(BONAFIDE),
+        Some((_, files)) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), BONAFIDE]);
+            shell
+        }
+    };
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit-scale", "0", "--data"])
         .arg(data)

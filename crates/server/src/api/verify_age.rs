@@ -7,7 +7,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::State,
+    extract::{FromRequest, Request as HttpRequest, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -82,11 +82,7 @@ const OBJECT: &str = "Request body must be a JSON object";
     (status = 413, body = Refusal, description = "The body is larger than 16 KiB."),
     (status = 429, body = Refusal, description = "Too many requests from this address."),
 ))]
-pub(crate) async fn handler(
-    State(app): State<App>,
-    client: ClientAddress,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Response {
+pub(crate) async fn handler(State(app): State<App>, client: ClientAddress, request: HttpRequest) -> Response {
     let standing = match app.addresses.count(&client.0, Budget::VerifyAge, app.now_s()) {
         Ok(standing) => standing,
         Err(_) => {
@@ -99,7 +95,8 @@ pub(crate) async fn handler(
                 .into_response();
         }
     };
-    let mut response = match body {
+    // Who has used up the limit has no byte of a body read.
+    let mut response = match Bytes::from_request(request, &app).await {
         Ok(bytes) => answer(&bytes, app.timestamp()),
         Err(_) => {
             (StatusCode::PAYLOAD_TOO_LARGE, Json(Refusal { error: "Request body is too large".to_owned() }))

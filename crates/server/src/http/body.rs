@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 
-/// A JSON object of at most 1 MiB… or the limit set on the route.
+/// A JSON object of at most as many bytes as the route takes.
 pub(crate) struct JsonObject(pub(crate) Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {

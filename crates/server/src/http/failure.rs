@@ -83,6 +83,15 @@ impl Failure {
         failure
     }
 
+    /// The body of the request came too slowly, or stopped coming.
+    pub(crate) fn too_slow() -> Self {
+        Self::detail(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request body did not arrive in time. Please try again.",
+        )
+    }
+
     /// The body alone, for an answer in which it stands beside others.
     pub(crate) fn into_body(self) -> Value {
         self.body

@@ -8,3 +8,4 @@ pub(crate) mod form;
 pub(crate) mod limit;
 pub(crate) mod metrics;
 pub(crate) mod parts;
+pub(crate) mod upload;

@@ -7,10 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use base64::Engine as _;
@@ -23,6 +20,7 @@ use emrtd::{
 };
 use jiff::civil::Date;
 use store::{ApplicationId, BlobId, SessionId};
+use tokio::sync::watch;
 use workflow::Feature;
 
 use super::step::Kept;
@@ -111,13 +109,30 @@ pub struct Conversation {
     /// The credential of the session: what it may no longer do, the conversation may not either.
     token: String,
     relay: Mutex<Relay>,
-    connection: AtomicU64,
+    /// Number of the connection that has the say.
+    connection: watch::Sender<u64>,
 }
 
 impl Conversation {
     /// A new connection takes over; the one before may be a dead one that nobody noticed yet.
     pub fn take_over(&self) -> u64 {
-        self.connection.fetch_add(1, Ordering::SeqCst) + 1
+        let mut number = 0;
+        self.connection.send_modify(|connection| {
+            *connection += 1;
+            number = *connection;
+        });
+        number
+    }
+
+    /// Resolves when another connection has the say.
+    pub async fn taken_over(&self, connection: u64) {
+        let mut newest = self.connection.subscribe();
+        // The sender lives as long as this conversation does.
+        let _ = newest.wait_for(|newest| *newest != connection).await;
+    }
+
+    fn has_say(&self, connection: u64) -> bool {
+        *self.connection.borrow() == connection
     }
 
     fn relay(&self) -> std::sync::MutexGuard<'_, Relay> {
@@ -212,7 +227,7 @@ impl Service {
             session,
             token: token.to_owned(),
             relay: Mutex::new(relay),
-            connection: AtomicU64::new(0),
+            connection: watch::Sender::new(0),
         };
         if self.conversations.begin(ticket.clone(), conversation, now_ms) {
             Ok(Ticket { text: ticket, idle_ms })
@@ -237,7 +252,7 @@ impl Service {
             messages: vec![ServerMessage::Refused { code: code.to_owned() }],
             close: true,
         };
-        if conversation.connection.load(Ordering::SeqCst) != connection {
+        if !conversation.has_say(connection) {
             return closed("connected_elsewhere");
         }
         let (at_work, now_ms) = (Arc::clone(conversation), self.now_ms());
@@ -263,7 +278,7 @@ impl Service {
 
     /// The connection was lost; the conversation waits for the next one.
     pub fn chip_connection_lost(&self, conversation: &Arc<Conversation>, connection: u64) {
-        if conversation.connection.load(Ordering::SeqCst) == connection {
+        if conversation.has_say(connection) {
             conversation.relay().on_disconnect();
         }
     }

@@ -25,6 +25,7 @@ use crate::{
         failure::Failure,
         fields::Fields,
         limit::Budget,
+        upload::Streamed,
     },
 };
 
@@ -154,7 +155,7 @@ pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     headers: HeaderMap,
-    body: Body,
+    Streamed(body): Streamed,
 ) -> Result<Response, Failure> {
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

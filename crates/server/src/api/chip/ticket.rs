@@ -4,7 +4,7 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -97,16 +97,15 @@ fn read(fields: &mut Fields) -> Option<Opens> {
 pub(crate) async fn handler(
     State(app): State<App>,
     client: ClientAddress,
-    headers: HeaderMap,
-    body: Result<JsonObject, Failure>,
+    request: Request,
 ) -> Result<Response, Failure> {
     app.addresses.count(&client.0, Budget::HostedPage, app.now_s())?;
-    let token = session_token(&headers).ok_or_else(Failure::forbidden)?.to_owned();
-    // Who has no session learns nothing about bodies.
+    let token = session_token(request.headers()).ok_or_else(Failure::forbidden)?.to_owned();
+    // Who has no session learns nothing about bodies, and no byte of theirs is read.
     if app.service.view(&token).await?.is_none() {
         return Err(Failure::forbidden());
     }
-    let JsonObject(body) = body?;
+    let JsonObject(body) = JsonObject::from_request(request, &app).await?;
     let mut fields = Fields::new(body);
     let opens = read(&mut fields);
     fields.finish()?;
