@@ -3,7 +3,8 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let limits = imaging::Limits { max_pixels: 1 << 20, ..imaging::Limits::default() };
+    // The limits of the server: a smaller one hides what a file that keeps to them can cost.
+    let limits = imaging::Limits::default();
     if let Ok(pages) = imaging::decode_pages(data, &limits, None) {
         for page in pages {
             assert!(u64::from(page.pixels.width()) * u64::from(page.pixels.height()) <= limits.max_pixels);

@@ -63,6 +63,16 @@ enum Command {
 }
 
 fn main() -> std::process::ExitCode {
+    // Before anything is opened, read or started: the process that decodes pictures must have nothing to lose.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == decoder::ARGUMENT) {
+        return decoder::serve(arguments.next().as_deref().and_then(std::ffi::OsStr::to_str));
+    }
+    match decoder::Program::this() {
+        Ok(program) => decoder::use_program(program),
+        // No picture is decoded then; every other command works.
+        Err(error) => eprintln!("warning: pictures cannot be decoded: {error}"),
+    }
     let result = match Cli::parse().command {
         Command::Serve(args) => cmd::serve::run(&args),
         Command::Demo(args) => cmd::demo::run(&args),

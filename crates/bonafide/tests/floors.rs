@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("service", 4),
     ("store", 3),
     ("workflow", 3),
+    ("decoder", 2),
     ("document", 2),
     ("face", 2),
     ("aml", 2),
@@ -50,6 +51,46 @@ fn no_crate_uses_one_above_it() {
                     "{name} (floor {floor}) uses {used} (floor {below})"
                 );
             }
+        }
+    }
+}
+
+/// Crates that may decode in their own process: the decoders, the process they run in, and the drawer of specimens, which
+/// reads back what it wrote itself.
+const DECODING: [&str; 4] = ["imaging", "emrtd", "decoder", "specimen"];
+
+#[test]
+fn strangers_pictures_are_decoded_by_the_decoder_crate_alone() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(crates).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !DECODING.contains(&name.as_str()) {
+            rust_files(&entry.path().join("src"), &mut files);
+        }
+    }
+    assert!(files.len() > 100, "only {} files were found", files.len());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        // Tests come last in a file.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let imported = text.split("use imaging::{").skip(1).any(|rest| {
+            let names = rest.split('}').next().unwrap_or_default();
+            names.split(',').any(|name| name.trim().starts_with("decode"))
+        });
+        let direct = ["imaging::decode", ".decode_jpeg2000(", "use_this_process"];
+        let named = direct.into_iter().find(|name| text.contains(name));
+        assert!(!imported && named.is_none(), "{} decodes in its own process: {named:?}", file.display());
+    }
+}
+
+fn rust_files(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            files.push(path);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Reads a page with Tesseract, as a process of its own: for scripts that the packaged models do not read.
 //!
-//! Off unless the operator names languages. The process gets one picture on its standard input and a bounded time, one
-//! thread and a bounded answer; what it says is data like any other. Only lines with letters of other scripts than
+//! Off unless the operator names languages. The process gets one picture on its standard input, drawn by this program,
+//! and bounded time, memory and answer; of this program's environment it sees only what it needs to find its data. What
+//! it says is data like any other. Only lines with letters of other scripts than
 //! Latin are taken: Latin is read better by the packaged models. Tesseract is not part of this program (Debian:
 //! `tesseract-ocr` and a package for each language).
 
@@ -19,6 +20,10 @@ use crate::record::{Record, Side, Upright};
 const LIMIT: Duration = Duration::from_secs(20);
 /// Longest answer that is read.
 const MOST_BYTES: u64 = 1 << 20;
+/// Most memory it may take, in bytes: a page of [`SIDE`] pixels with three languages takes about 300 MB.
+const MOST_MEMORY: u64 = 2 << 30;
+/// What it is told of the environment: where programs, libraries and its data are, and a language for its texts.
+const ENVIRONMENT: [&str; 6] = ["PATH", "LD_LIBRARY_PATH", "TESSDATA_PREFIX", "LANG", "LC_ALL", "HOME"];
 /// Longer side of the picture it is given: text of a card is then about 30 pixels high.
 const SIDE: u32 = 1600;
 /// Confidence (0 to 100) below which a word is left out.
@@ -130,8 +135,11 @@ impl Tesseract {
 
     /// Starts the program, gives it `input`, and takes its answer within the limits.
     fn run(&self, args: &[&str], input: &[u8]) -> Result<String, TesseractError> {
+        let known = ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut child = Command::new(&self.program)
             .args(args)
+            .env_clear()
+            .envs(known)
             .env("OMP_THREAD_LIMIT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -141,9 +149,16 @@ impl Tesseract {
                 program: self.program.display().to_string(),
                 source,
             })?;
+        let bounded = bound(&child);
         let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(TesseractError::Failed("has no pipes"));
         };
+        if bounded.is_err() {
+            // Without its limits it gets no picture.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(TesseractError::Failed("could not be given its limits"));
+        }
         let input = input.to_vec();
         let (send, answer) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -174,6 +189,33 @@ impl Tesseract {
         }
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
+}
+
+/// Bounds the program before it has read a byte of its input: memory, processor time, written files, core dumps.
+#[cfg(target_os = "linux")]
+fn bound(child: &std::process::Child) -> rustix::io::Result<()> {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let limits = [
+        (Resource::As, MOST_MEMORY),
+        (Resource::Cpu, LIMIT.as_secs()),
+        (Resource::Fsize, 0),
+        (Resource::Core, 0),
+    ];
+    let pid = Pid::from_child(child);
+    for (resource, most) in limits {
+        match prlimit(Some(pid), resource, Rlimit { current: Some(most), maximum: Some(most) }) {
+            // One that has ended needs no bounds.
+            Ok(_) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Other systems give no limits to a process that runs; it has its deadline.
+#[cfg(not(target_os = "linux"))]
+fn bound(_: &std::process::Child) -> rustix::io::Result<()> {
+    Ok(())
 }
 
 /// Whether a letter belongs to another script than Latin.

@@ -14,6 +14,7 @@
 use crate::{RgbImage, exif, jpeg, pdf, png, rotate90, tiff, webp};
 use image::{DynamicImage, ImageDecoder};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 /// A decoded picture, upright.
 #[derive(Debug, Clone)]
@@ -45,6 +46,22 @@ pub enum Format {
     Pdf,
 }
 
+impl Metadata {
+    /// The summary as another process gave it, within the bounds that this type promises.
+    #[must_use]
+    pub fn cleaned(self) -> Self {
+        let text = |text: Option<String>| text.and_then(|text| printable(&text, 64));
+        Self {
+            orientation: if (1..=8).contains(&self.orientation) { self.orientation } else { 1 },
+            software: text(self.software),
+            make: text(self.make),
+            model: text(self.model),
+            datetime: text(self.datetime),
+            ..self
+        }
+    }
+}
+
 impl Format {
     /// The registered media type.
     pub fn media_type(self) -> &'static str {
@@ -60,7 +77,7 @@ impl Format {
 
 /// What a file said about itself. Texts are cut to 64 printable characters;
 /// all of it is the sender's claim, none of it is proof.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Metadata {
     /// Width and height as stored, before the orientation was applied.
     pub stored_size: (u32, u32),
@@ -87,7 +104,7 @@ pub struct Metadata {
 }
 
 /// What the door lets through.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Largest file, in bytes.
     pub max_bytes: usize,
@@ -133,7 +150,10 @@ impl Default for Limits {
 
 impl Limits {
     /// Checks a size from a header, before anything is allocated for it.
-    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<(), DecodeError> {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<(), DecodeError> {
         if width == 0 || height == 0 {
             return Err(DecodeError::NoPixels);
         }
@@ -152,7 +172,7 @@ impl Limits {
     /// Checks an estimate of the memory that decoding would take.
     pub(crate) fn check_memory(&self, bytes: u64) -> Result<(), DecodeError> {
         if bytes > self.max_decode_bytes {
-            return Err(DecodeError::TooComplex { what: "decoding it would take too much memory" });
+            return Err(DecodeError::TooComplex { what: "decoding it would take too much memory".into() });
         }
         Ok(())
     }
@@ -167,7 +187,7 @@ impl Limits {
 }
 
 /// Why a file did not pass.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum DecodeError {
     /// No bytes.
     #[error("the file is empty")]
@@ -187,7 +207,7 @@ pub enum DecodeError {
     #[error("{name} files are not supported; send JPEG, PNG, WebP, TIFF or PDF")]
     UnsupportedFormat {
         /// Its common name, such as `HEIC`.
-        name: &'static str,
+        name: Cow<'static, str>,
     },
     /// Width or height is 0.
     #[error("the picture has no pixels")]
@@ -232,7 +252,7 @@ pub enum DecodeError {
     #[error("the file asks for too much work: {what}")]
     TooComplex {
         /// What in it does.
-        what: &'static str,
+        what: Cow<'static, str>,
     },
     /// Ends in the middle of the picture (`image_truncated`).
     #[error("the file ends in the middle of the picture")]
@@ -252,11 +272,36 @@ pub enum DecodeError {
     /// A PDF encrypted in a way that cannot be opened here.
     #[error("the PDF is encrypted in an unsupported way")]
     EncryptionUnsupported,
+    /// A PDF where only a picture is taken: no camera makes one.
+    #[error("a PDF is not taken here")]
+    PictureExpected,
+    /// The process that decoded it broke its limits and was ended.
+    #[error("the file could not be opened: {what}; save the picture anew, or take another")]
+    NotDecodable {
+        /// Which.
+        what: Cow<'static, str>,
+    },
+    /// No process was free to decode it: nothing is wrong with the file.
+    #[error("no decoder is free; try again in a moment")]
+    Unavailable,
 }
 
 impl DecodeError {
     pub(crate) fn malformed(what: impl std::fmt::Display) -> Self {
         Self::Malformed { what: printable(&what.to_string(), 120).unwrap_or_default() }
+    }
+
+    /// The error as another process gave it, its texts cut to printable ones.
+    #[must_use]
+    pub fn cleaned(self) -> Self {
+        let clean = |text: &str| printable(text, 120).unwrap_or_default();
+        match self {
+            Self::UnsupportedFormat { name } => Self::UnsupportedFormat { name: clean(&name).into() },
+            Self::TooComplex { what } => Self::TooComplex { what: clean(&what).into() },
+            Self::NotDecodable { what } => Self::NotDecodable { what: clean(&what).into() },
+            Self::Malformed { what } => Self::malformed(what),
+            other => other,
+        }
     }
 
     /// A stable name in snake case, such as `image_truncated`.
@@ -277,13 +322,16 @@ impl DecodeError {
             Self::PasswordRequired => "pdf_password_required",
             Self::WrongPassword => "pdf_password_wrong",
             Self::EncryptionUnsupported => "pdf_encryption_unsupported",
+            Self::PictureExpected => "image_expected",
+            Self::NotDecodable { .. } => "image_not_decodable",
+            Self::Unavailable => "decoder_unavailable",
         }
     }
 }
 
 /// Recognises a file by its content; the name and any declared type play no part.
 pub fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
-    let unsupported = |name| Err(DecodeError::UnsupportedFormat { name });
+    let unsupported = |name: &'static str| Err(DecodeError::UnsupportedFormat { name: name.into() });
     match bytes {
         [] => Err(DecodeError::Empty),
         [0xFF, 0xD8, 0xFF, ..] => Ok(Format::Jpeg),
@@ -318,7 +366,8 @@ pub fn sniff(bytes: &[u8]) -> Result<Format, DecodeError> {
 
 /// Decodes a picture, or the first page of a PDF or TIFF.
 ///
-/// Work and memory are bounded by `limits`; every refusal is typed.
+/// Work and memory are bounded by `limits`, as far as headers tell; every refusal is typed. Strangers' files are given to
+/// `decoder`, which runs this in a process that is bounded in any case.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, DecodeError> {
     let one = Limits { max_rendered_pages: 1, ..limits.clone() };
     decode_pages(bytes, &one, None)?.pop().ok_or(DecodeError::NoPixels)
@@ -390,9 +439,9 @@ fn on_white(image: &DynamicImage) -> RgbImage {
 fn image_error(error: image::ImageError) -> DecodeError {
     match error {
         image::ImageError::Limits(_) => {
-            DecodeError::TooComplex { what: "decoding it would take too much memory" }
+            DecodeError::TooComplex { what: "decoding it would take too much memory".into() }
         }
-        image::ImageError::Unsupported(_) => DecodeError::UnsupportedFormat { name: "such" },
+        image::ImageError::Unsupported(_) => DecodeError::UnsupportedFormat { name: "such".into() },
         image::ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             DecodeError::Truncated
         }

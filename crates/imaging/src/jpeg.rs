@@ -97,7 +97,7 @@ fn walk(bytes: &[u8], limits: &Limits) -> Result<Walk, DecodeError> {
         }
         segments += 1;
         if segments > 4096 {
-            return Err(DecodeError::TooComplex { what: "thousands of segments" });
+            return Err(DecodeError::TooComplex { what: "thousands of segments".into() });
         }
         let length = match bytes.get(at..) {
             Some([high, low, ..]) => usize::from(u16::from_be_bytes([*high, *low])),
@@ -110,7 +110,7 @@ fn walk(bytes: &[u8], limits: &Limits) -> Result<Walk, DecodeError> {
             0xC0..=0xC2 => frame(body, marker == 0xC2, &mut walk, limits)?,
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 return Err(DecodeError::UnsupportedFormat {
-                    name: "lossless, hierarchical or arithmetic JPEG",
+                    name: "lossless, hierarchical or arithmetic JPEG".into(),
                 });
             }
             0xE1 => {
@@ -127,7 +127,7 @@ fn walk(bytes: &[u8], limits: &Limits) -> Result<Walk, DecodeError> {
         if marker == 0xDA {
             scans += 1;
             if scans > limits.max_scans {
-                return Err(DecodeError::TooComplex { what: "too many scans" });
+                return Err(DecodeError::TooComplex { what: "too many scans".into() });
             }
             let end = end_of_scan(bytes, at);
             walk.lean.extend_from_slice(bytes.get(at..end).unwrap_or(&[]));
@@ -186,7 +186,7 @@ fn frame(body: &[u8], progressive: bool, walk: &mut Walk, limits: &Limits) -> Re
         return Err(DecodeError::malformed("two frames"));
     }
     if *precision != 8 {
-        return Err(DecodeError::UnsupportedFormat { name: "12-bit JPEG" });
+        return Err(DecodeError::UnsupportedFormat { name: "12-bit JPEG".into() });
     }
     let (width, height) =
         (u32::from(u16::from_be_bytes([*w1, *w0])), u32::from(u16::from_be_bytes([*h1, *h0])));

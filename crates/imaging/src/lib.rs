@@ -1,7 +1,8 @@
 //! Decodes untrusted pictures once, at one door, and measures and warps them.
 //!
 //! [`decode`] and [`decode_pages`] are the only way from bytes to pixels in
-//! this program: they recognise the format by its content, check every size
+//! this program, and `decoder` is their only caller but for tests, benchmarks
+//! and own files: they recognise the format by its content, check every size
 //! that the header promises before a decoder sees it, hand the decoder only
 //! the parts a picture needs, and turn it upright. Everything else here is a
 //! pure function of pixels. Coordinates are in pixels; the centre of the first

@@ -1,19 +1,15 @@
 //! PDF: rendered page by page (ISO 32000), after a look at what it would unpack to.
+//!
+//! The look gives the common bombs a clear answer at once. It cannot see what
+//! drawing costs, nor into every kind of stream: that a file is bounded at all
+//! is the work of the process that calls this (`decoder`).
 
 use crate::RgbImage;
 use crate::door::{DecodeError, Decoded, Limits, Metadata, printable};
-use hayro::hayro_interpret::font::GlyphRun;
-use hayro::hayro_interpret::util::TransformExt as _;
-use hayro::hayro_interpret::{
-    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
-    InterpreterSettings, SoftMask, interpret_page,
-};
-use hayro::hayro_syntax::page::Page;
+use hayro::hayro_interpret::InterpreterSettings;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
-use hayro::kurbo::{BezPath, Rect};
 use hayro::vello_cpu::color::palette::css::WHITE;
 use std::io::Read as _;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 pub(crate) fn decode(
@@ -60,7 +56,6 @@ pub(crate) fn decode(
         let scale = (limits.pdf_dpi / 72.0).min(pixels).min(side);
         limits.check_size((width * scale) as u32, (height * scale) as u32)?;
         let settings = InterpreterSettings::default();
-        meter(page, &settings)?;
         let pixmap = hayro::render(
             page,
             &cache,
@@ -76,82 +71,13 @@ pub(crate) fn decode(
     Ok(out)
 }
 
-/// Runs a page's drawing operations into nothing and refuses it when there are
-/// too many: forms that draw forms multiply without taking room in the file.
-fn meter(page: &Page<'_>, settings: &InterpreterSettings) -> Result<(), DecodeError> {
-    let walk = || {
-        let (width, height) = page.render_dimensions();
-        let target = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
-        let cache = InterpreterCache::new();
-        let mut context = Context::new(
-            page.initial_transform(true).to_kurbo(),
-            target,
-            &cache,
-            page.xref(),
-            settings.clone(),
-        );
-        interpret_page(page, &mut context, &mut Meter { left: OPERATIONS });
-    };
-    match catch_unwind(AssertUnwindSafe(walk)) {
-        Ok(()) => Ok(()),
-        Err(cause) if cause.is::<Spent>() => {
-            Err(DecodeError::TooComplex { what: "too many drawing operations" })
-        }
-        Err(_) => Err(DecodeError::malformed("the page cannot be interpreted")),
-    }
-}
-
-/// Drawing operations of one page, counted in path elements, glyphs and (a
-/// thousand each) images. A dense map or drawing has some 100,000.
-const OPERATIONS: u64 = 2_000_000;
-
-/// Thrown through the interpreter, which cannot be stopped otherwise.
-struct Spent;
-
-struct Meter {
-    left: u64,
-}
-
-impl Meter {
-    fn spend(&mut self, cost: u64) {
-        match self.left.checked_sub(cost + 1) {
-            Some(left) => self.left = left,
-            None => resume_unwind(Box::new(Spent)),
-        }
-    }
-}
-
-impl<'a> Device<'a> for Meter {
-    fn draw_path(&mut self, path: &BezPath, _: DrawProps<'a>, _: &DrawMode) {
-        self.spend(path.elements().len() as u64);
-    }
-    fn push_clip_path(&mut self, clip: &ClipPath) {
-        self.spend(clip.path.elements().len() as u64);
-    }
-    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {
-        self.spend(1000);
-    }
-    fn draw_glyph_run(&mut self, _: &GlyphRun<'_, 'a>, _: DrawProps<'a>, _: &DrawMode) {
-        self.spend(10);
-    }
-    fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {
-        self.spend(1000);
-    }
-    fn pop_clip(&mut self) {
-        self.spend(0);
-    }
-    fn pop_transparency_group(&mut self) {
-        self.spend(0);
-    }
-}
-
 /// Refuses a PDF whose streams unpack to more than the limit, or whose images
-/// declare more pixels than it, before anything is kept in memory.
+/// declare more pixels than it, before anything is kept in memory; as far as that can be seen (see above).
 ///
 /// Streams cannot stand inside other streams (ISO 32000-1 §7.5.7), so all of an
 /// unencrypted file's are visible here. Each is unpacked into nothing.
 fn bound_streams(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
-    let too_much = Err(DecodeError::TooComplex { what: "its streams unpack to too much" });
+    let too_much = Err(DecodeError::TooComplex { what: "its streams unpack to too much".into() });
     let (mut at, mut unpacked, mut read, mut streams) = (0, 0u64, 0u64, 0u32);
     while let Some(found) = find(bytes.get(at..).unwrap_or(&[]), b"stream") {
         let keyword = at + found;
@@ -162,11 +88,11 @@ fn bound_streams(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
         }
         streams += 1;
         if streams > 20_000 {
-            return Err(DecodeError::TooComplex { what: "too many streams" });
+            return Err(DecodeError::TooComplex { what: "too many streams".into() });
         }
         let dictionary = find_last(before, b"obj").and_then(|start| before.get(start..)).unwrap_or(before);
         if count(dictionary, b"FlateDecode") + count(dictionary, b"LZWDecode") > 1 {
-            return Err(DecodeError::TooComplex { what: "a stream packed twice" });
+            return Err(DecodeError::TooComplex { what: "a stream packed twice".into() });
         }
         if let (Some(width), Some(height)) = (number(dictionary, b"/Width"), number(dictionary, b"/Height"))
             && width.saturating_mul(height) > limits.max_pixels
@@ -186,7 +112,7 @@ fn bound_streams(bytes: &[u8], limits: &Limits) -> Result<(), DecodeError> {
                 return too_much;
             }
             if read > 4 * bytes.len() as u64 {
-                return Err(DecodeError::TooComplex { what: "streams that overlap" });
+                return Err(DecodeError::TooComplex { what: "streams that overlap".into() });
             }
         }
         at += start;

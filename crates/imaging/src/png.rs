@@ -20,7 +20,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
     while !ended {
         chunks += 1;
         if chunks > 100_000 {
-            return Err(DecodeError::TooComplex { what: "too many chunks" });
+            return Err(DecodeError::TooComplex { what: "too many chunks".into() });
         }
         let Some((length, kind)) = header(bytes, at) else { return Err(DecodeError::Truncated) };
         if length > 0x7FFF_FFFF {
@@ -49,7 +49,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
             }
             // Nothing here unpacks them, yet a profile or text of this size is no camera's: it is there to harm.
             b"iCCP" | b"zTXt" if length > MAX_PACKED_METADATA => {
-                return Err(DecodeError::TooComplex { what: "its metadata is packed too large" });
+                return Err(DecodeError::TooComplex { what: "its metadata is packed too large".into() });
             }
             [b'A'..=b'Z', ..] => return Err(DecodeError::malformed("unknown critical chunk")),
             _ => continue,
@@ -58,7 +58,9 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
             return Err(DecodeError::malformed("the first chunk is not IHDR"));
         }
         if packed > most_packed {
-            return Err(DecodeError::TooComplex { what: "more pixel data than the picture has pixels" });
+            return Err(DecodeError::TooComplex {
+                what: "more pixel data than the picture has pixels".into(),
+            });
         }
         lean.extend_from_slice(whole);
     }
@@ -70,7 +72,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
         image::codecs::png::PngDecoder::with_limits(std::io::Cursor::new(lean), limits.for_decoder())
             .map_err(|error| match error {
                 image::ImageError::Limits(_) => {
-                    DecodeError::TooComplex { what: "decoding it would take too much memory" }
+                    DecodeError::TooComplex { what: "decoding it would take too much memory".into() }
                 }
                 other => DecodeError::malformed(other),
             })?;

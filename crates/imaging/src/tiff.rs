@@ -35,7 +35,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
     let pixels = u64::from(width) * u64::from(height);
     limits.check_memory(pixels * (3 + samples * bits.div_ceil(8)))?;
     if !matches!(one(259).unwrap_or(1), 1 | 2 | 3 | 4 | 5 | 7 | 8 | 32773 | 32946) {
-        return Err(DecodeError::UnsupportedFormat { name: "so compressed TIFF" });
+        return Err(DecodeError::UnsupportedFormat { name: "so compressed TIFF".into() });
     }
     let (tile_width, tile_height) = (one(322).unwrap_or(1), one(323).unwrap_or(1));
     limits.check_size(tile_width, tile_height)?;

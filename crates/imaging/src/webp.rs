@@ -28,7 +28,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeErr
         match (&kind, content) {
             (b"VP8X", &[flags, _, _, _, w0, w1, w2, h0, h1, h2]) => {
                 if flags & 0x02 != 0 {
-                    return Err(DecodeError::UnsupportedFormat { name: "animated WebP" });
+                    return Err(DecodeError::UnsupportedFormat { name: "animated WebP".into() });
                 }
                 let side = |b0, b1, b2| 1 + u32::from_le_bytes([b0, b1, b2, 0]);
                 size(side(w0, w1, w2), side(h0, h1, h2), &mut metadata, limits)?;

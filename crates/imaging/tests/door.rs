@@ -125,9 +125,12 @@ fn formats_are_told_by_content_and_heic_is_named() {
     assert_eq!(sniff(b"%PDF-1.7"), Ok(Format::Pdf));
     assert_eq!(
         sniff(b"\0\0\0\x18ftypheic\0\0\0\0mif1"),
-        Err(DecodeError::UnsupportedFormat { name: "HEIC" })
+        Err(DecodeError::UnsupportedFormat { name: "HEIC".into() })
     );
-    assert_eq!(sniff(b"<!doctype html>"), Err(DecodeError::UnsupportedFormat { name: "XML, SVG or HTML" }));
+    assert_eq!(
+        sniff(b"<!doctype html>"),
+        Err(DecodeError::UnsupportedFormat { name: "XML, SVG or HTML".into() })
+    );
 }
 
 #[test]

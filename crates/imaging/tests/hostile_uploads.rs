@@ -61,6 +61,8 @@ fn every_hostile_file_is_answered_in_bounded_time_and_memory() {
     };
     let mut names: Vec<_> =
         std::fs::read_dir(folder).expect("corpus").map(|e| e.expect("entry").path()).collect();
+    // PDFs that no look at their bytes bounds have a folder of their own: they are for the process of `decoder`.
+    names.retain(|path| path.is_file());
     names.sort();
     assert!(names.len() >= 20, "the corpus is there");
     for path in names {

@@ -26,7 +26,7 @@ use crate::{
     engines::{Engines, chain},
     hosted::{self, CaptureError, Refused, insert_object},
     jobs::{self, JobError},
-    pool::PoolError,
+    pool::{PoolError, Work},
     sessions::{State, audit_session, state_of},
     workflows,
 };
@@ -287,18 +287,21 @@ impl Service {
                 .await?
         };
         let frames = batch.frames;
-        let decoded = self.pool.run(move || {
-            let fits = frames.iter().all(|bytes| {
-                checks::decode(bytes, None).is_ok_and(|picture| {
-                    FRAME_SIDES.contains(&picture.pixels.width())
-                        && FRAME_SIDES.contains(&picture.pixels.height())
-                })
-            });
-            fits.then(|| pack(&frames))
+        let decoded = self.pool.run(Work::Picture, move || {
+            for bytes in &frames {
+                match checks::decode_photo(bytes) {
+                    Ok(picture)
+                        if FRAME_SIDES.contains(&picture.pixels.width())
+                            && FRAME_SIDES.contains(&picture.pixels.height()) => {}
+                    Err(error) if error.is_busy() => return Err(PoolError::Busy),
+                    _ => return Ok(None),
+                }
+            }
+            Ok(Some(pack(&frames)))
         });
-        let packed = match decoded.await {
+        let packed = match decoded.await.and_then(|decoded| decoded) {
             Ok(Some(packed)) => packed,
-            Ok(None) | Err(PoolError::Panicked(_)) => {
+            Ok(None) | Err(PoolError::Panicked(_) | PoolError::TooLong(_)) => {
                 return Err(faulty(
                     "frame_unreadable",
                     "A frame is no picture of 160 to 1920 pixels a side.",
@@ -374,11 +377,11 @@ impl Service {
         }
         let engines = self.engines.clone();
         let recorded = running.clone();
-        match self.pool.run(move || judge(&engines, &recorded, &packs)).await {
+        match self.pool.run(Work::Check, move || judge(&engines, &recorded, &packs)).await {
             Ok(judged) => Ok(judged),
             Err(PoolError::Busy) => Err(JobError::Busy),
-            Err(PoolError::Panicked(reason)) => {
-                Ok(Judged { outcome: could_not_run(&running.challenge, &reason), selfie: None })
+            Err(error @ (PoolError::Panicked(_) | PoolError::TooLong(_))) => {
+                Ok(Judged { outcome: could_not_run(&running.challenge, &error.to_string()), selfie: None })
             }
         }
     }
@@ -551,7 +554,7 @@ fn judge(engines: &Engines, running: &Running, packs: &[Vec<u8>]) -> Judged {
     // The best selfie: frontal, and of a face that was found.
     let mut best: Option<(f32, &[u8])> = None;
     for (bytes, at_ms) in frames.iter().zip(&times) {
-        let Ok(picture) = checks::decode(bytes, None) else { continue };
+        let Ok(picture) = checks::decode_photo(bytes) else { continue };
         match face::active::observe(&engine, &picture.pixels, challenge.nonce, *at_ms) {
             Ok(Some(observation)) => {
                 let turned = observation.pose.yaw.hypot(observation.pose.pitch);

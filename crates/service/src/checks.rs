@@ -26,7 +26,7 @@ pub use document_block::{block as document_block, code_of};
 pub(crate) use expected::same_name;
 pub use faces::face_threshold_defaults;
 pub(crate) use faces::{
-    Look, age as estimate_age, compare as compare_faces, compare_looks, entities, liveness, look,
+    Look, age as estimate_age, compare as compare_faces, compare_looks, entities, liveness, look, look_at,
     several_faces, template,
 };
 pub use ghost::PortraitSearch;
@@ -137,26 +137,36 @@ impl Unreadable {
         format!("{text}. Please send a JPEG, PNG, WebP or TIFF picture.")
     }
 
+    /// Whether nothing is wrong with the bytes: no decoder was free.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.0 == DecodeError::Unavailable
+    }
+
     /// The cause.
     pub fn cause(&self) -> &DecodeError {
         &self.0
     }
 }
 
-/// Decodes an upload at the one door. PDFs give their first page.
+/// Decodes an upload of a document, in a process of its own. PDFs give their first page.
 ///
 /// # Errors
 /// [`Unreadable`].
 pub fn decode(bytes: &[u8], password: Option<&str>) -> Result<Picture, Unreadable> {
-    let limits = Limits::default();
-    if bytes.starts_with(b"%PDF") || password.is_some() {
-        let mut pages = imaging::decode_pages(bytes, &limits, password).map_err(Unreadable)?;
-        if pages.is_empty() {
-            return imaging::decode(bytes, &limits).map_err(Unreadable);
-        }
-        return Ok(pages.swap_remove(0));
+    let limits = Limits { max_rendered_pages: 1, ..Limits::default() };
+    let pages = decoder::decode_pages(bytes, &limits, password).map_err(Unreadable)?;
+    pages.into_iter().next().ok_or(Unreadable(DecodeError::NoPixels))
+}
+
+/// Decodes a picture of a person, in a process of its own. A PDF is refused unopened: no camera makes one.
+///
+/// # Errors
+/// [`Unreadable`].
+pub fn decode_photo(bytes: &[u8]) -> Result<Picture, Unreadable> {
+    match imaging::sniff(bytes) {
+        Ok(imaging::Format::Pdf) => Err(Unreadable(DecodeError::PictureExpected)),
+        _ => decode(bytes, None),
     }
-    imaging::decode(bytes, &limits).map_err(Unreadable)
 }
 
 /// A picture as it is shown: pixels only, without metadata.
@@ -281,6 +291,11 @@ impl Upload {
     /// Decodes a file.
     pub(crate) fn decode(bytes: &[u8], password: Option<&str>) -> Result<Self, Unreadable> {
         Ok(Self { sha256: store::sha256(bytes), picture: decode(bytes, password)? })
+    }
+
+    /// The picture as it is shown: re-encoded, without metadata.
+    pub(crate) fn jpeg(&self) -> Vec<u8> {
+        jpeg(&self.picture)
     }
 
     fn shown(&self, side: &'static str) -> (&'static str, [u8; 32], Fingerprint) {

@@ -24,6 +24,7 @@ use crate::{
     Service,
     access::Access,
     checks,
+    pool::Work,
     standalone::{Answer, Common, StandaloneError},
 };
 
@@ -43,12 +44,11 @@ pub struct ChipFiles {
 /// The portrait of DG2.
 fn portrait(group: &[u8]) -> Option<imaging::RgbImage> {
     let first = face::parse(group).ok()?.into_iter().next()?;
-    match first.decode_jpeg2000() {
-        Ok(pixels) => imaging::RgbImage::from_raw(pixels.width, pixels.height, pixels.rgb),
-        Err(face::DecodeError::OtherFormat) => {
-            checks::decode(&first.bytes, None).ok().map(|picture| picture.pixels)
+    match first.format {
+        face::ImageFormat::Jpeg2000 => {
+            decoder::decode_jpeg2000(&first.bytes, &imaging::Limits::default()).ok()
         }
-        Err(_) => None,
+        _ => checks::decode_photo(&first.bytes).ok().map(|picture| picture.pixels),
     }
 }
 
@@ -65,7 +65,7 @@ fn pictures(report: &Report, groups: &BTreeMap<u8, Vec<u8>>) -> Vec<(&'static st
     let signature = vouched(report, groups, 7).and_then(|group| {
         let marks = details::details(group, 0x67).ok()?;
         let mark = marks.into_iter().find(|detail| detail.name == "signature_or_mark")?;
-        checks::decode(&mark.bytes?, None).ok().map(|picture| picture.pixels)
+        checks::decode_photo(&mark.bytes?).ok().map(|picture| picture.pixels)
     });
     [("chip_portrait", portrait), ("chip_signature", signature)]
         .into_iter()
@@ -115,7 +115,7 @@ impl Service {
         let common = input.common.clone();
         let ((block, status), pictures) = self
             .pool
-            .run(move || {
+            .run(Work::Check, move || {
                 let trust = trust.of(application).map_err(|reason| StandaloneError::Failed(reason.into()))?;
                 let report = emrtd::verify(&Input {
                     sod: &input.sod,

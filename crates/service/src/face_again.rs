@@ -11,6 +11,7 @@ use store::{ApplicationId, SessionId};
 use crate::{
     Service, checks,
     face_search::{enrol_in, entry_template, template_of},
+    pool::Work,
     sessions::state_of,
     standalone::StandaloneError,
 };
@@ -118,7 +119,7 @@ impl Service {
         let Ok(engines) = self.faces_ready() else { return Ok(None) };
         let made = self
             .pool
-            .run(move || {
+            .run(Work::Check, move || {
                 let look = checks::look(&engines, Some(&bytes))
                     .map_err(|reason| StandaloneError::Failed(reason.into()))?;
                 let engine = engines.faces().map_err(|error| StandaloneError::Failed(Box::new(error)))?;

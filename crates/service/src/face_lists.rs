@@ -14,11 +14,11 @@ use store::{
 use crate::{
     Service,
     access::Access,
-    checks,
     face_search::{entry_template, template_of},
+    pool::Work,
     rfc3339,
     sessions::state_of,
-    standalone::{StandaloneError, unreadable},
+    standalone::{StandaloneError, look_at},
 };
 
 /// What is listed here.
@@ -248,10 +248,8 @@ impl Service {
         };
         let template = self
             .pool
-            .run(move || {
-                checks::decode(&bytes, None).map_err(|error| unreadable(field, &error))?;
-                let look = checks::look(&engines, Some(&bytes))
-                    .map_err(|reason| StandaloneError::Failed(reason.into()))?;
+            .run(Work::Check, move || {
+                let look = look_at(&engines, field, &bytes)?;
                 let engine = engines.faces().map_err(|error| StandaloneError::Failed(Box::new(error)))?;
                 template_of(&engine, &look)?.ok_or(StandaloneError::NoFace)
             })

@@ -26,9 +26,10 @@ use crate::{
     Service,
     access::Access,
     checks::{self, Look},
+    pool::Work,
     rfc3339,
     sessions::{details_of, state_of},
-    standalone::{Answer, Common, StandaloneError, judged_single, unreadable},
+    standalone::{Answer, Common, StandaloneError, judged_single, look_at},
 };
 
 /// Most matches of an answer.
@@ -266,7 +267,7 @@ impl Service {
             let (searched, query) = (Arc::clone(&gallery), template.clone());
             let scanned = self
                 .pool
-                .run(move || {
+                .run(Work::Search, move || {
                     let gallery = searched.lock().unwrap_or_else(PoisonError::into_inner);
                     let sessions = gallery.sessions.search(&query, limit, floor)?;
                     let entries = gallery.entries.search(&query, limit, floor)?;
@@ -324,10 +325,8 @@ impl Service {
         let (bytes, rotate) = (input.user.clone(), input.rotate);
         let (look, template) = self
             .pool
-            .run(move || {
-                checks::decode(&bytes, None).map_err(|error| unreadable("user_image", &error))?;
-                let mut look = checks::look(&engines, Some(&bytes))
-                    .map_err(|reason| StandaloneError::Failed(reason.into()))?;
+            .run(Work::Check, move || {
+                let mut look = look_at(&engines, "user_image", &bytes)?;
                 look.keep_upright(rotate);
                 let engine = engines.faces().map_err(|error| StandaloneError::Failed(Box::new(error)))?;
                 let template = template_of(&engine, &look)?;

@@ -16,7 +16,7 @@ use crate::{
     checks,
     face_search::Settings,
     jobs,
-    pool::PoolError,
+    pool::{PoolError, Work},
     sessions::{State, audit_session, details_of, state_of, status_of, tell_status},
     workflows,
 };
@@ -253,23 +253,27 @@ impl Service {
         how: &str,
     ) -> Result<(), CaptureError> {
         let (application, key) = self.may_capture(token, side).await?;
-        let pictures =
-            self.pool.run(move || (checks::decode(&bytes, None).map(|_| ()), bytes)).await.map_err(
-                |error| match error {
-                    PoolError::Busy => CaptureError::Busy,
-                    PoolError::Panicked(_) => CaptureError::Picture {
-                        code: "picture_unreadable",
-                        message: "This file could not be read. Please take the picture again.".to_owned(),
-                    },
-                },
-            )?;
+        let decoding = move || {
+            let decoded = match side {
+                Capture::Selfie => checks::decode_photo(&bytes),
+                _ => checks::decode(&bytes, None),
+            };
+            (decoded.map(|_| ()), bytes)
+        };
+        let pictures = self.pool.run(Work::Picture, decoding).await.map_err(|error| match error {
+            PoolError::Busy => CaptureError::Busy,
+            PoolError::Panicked(_) | PoolError::TooLong(_) => CaptureError::Picture {
+                code: "picture_unreadable",
+                message: "This file could not be read. Please take the picture again.".to_owned(),
+            },
+        })?;
         let (decoded, bytes) = pictures;
-        if let Err(error) = decoded {
-            return Err(CaptureError::Picture { code: error.code(), message: error.message() });
-        }
-        if side == Capture::Selfie && bytes.starts_with(b"%PDF") {
-            let message = "Please send a picture of your face: JPEG, PNG, WebP or TIFF.".to_owned();
-            return Err(CaptureError::Picture { code: "picture_expected", message });
+        match decoded {
+            Ok(()) => {}
+            Err(error) if error.is_busy() => return Err(CaptureError::Busy),
+            Err(error) => {
+                return Err(CaptureError::Picture { code: error.code(), message: error.message() });
+            }
         }
         let object = self.write_object(&key, &bytes).await?;
         let token = token.to_owned();

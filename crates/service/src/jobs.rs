@@ -16,6 +16,7 @@ use workflow::{Event, Feature, SessionStatus, decide, judge, transition};
 use crate::{
     Service, checks,
     hosted::insert_object,
+    pool::{PoolError, Work},
     screening::{Screened, watch},
     sessions::{audit_session, details_of, state_of, status_of, tell_status},
     setup::is_sandbox,
@@ -200,7 +201,7 @@ impl Service {
         let unproven = definition.clone();
         let computed = self
             .pool
-            .run(move || {
+            .run(Work::Check, move || {
                 let mut examined = checks::examine(&engines, &submission);
                 let definition = crate::chip::step::add_chip(
                     &engines,
@@ -214,10 +215,10 @@ impl Service {
             .await;
         let (mut examined, mut definition) = match computed {
             Ok(computed) => computed,
-            Err(crate::pool::PoolError::Busy) => return Err(JobError::Busy),
-            // A check that panics on these pictures will do so again: a person must look.
-            Err(crate::pool::PoolError::Panicked(reason)) => {
-                (checks::Examined::failed(&unproven, &reason), unproven)
+            Err(PoolError::Busy) => return Err(JobError::Busy),
+            // A check that panics on these pictures, or takes too long, will do so again: a person must look.
+            Err(error @ (PoolError::Panicked(_) | PoolError::TooLong(_))) => {
+                (checks::Examined::failed(&unproven, &error.to_string()), unproven)
             }
         };
         checks::face_threshold_defaults(&self.engines, &mut definition);

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use store::{ApplicationId, ObjectId, Tx};
 use uuid::Uuid;
 
-use crate::{Service, checks, sessions::audit_session};
+use crate::{Service, checks, pool::Work, sessions::audit_session};
 
 /// Seconds for which a link works.
 const VALID_SECONDS: i64 = 3_600;
@@ -97,7 +97,9 @@ impl Service {
         let Some(bytes) = self.store.get_blob(&object).await? else { return Ok(None) };
         let picture = self
             .pool
-            .run(move || checks::decode(&bytes, None).ok().map(|picture| checks::jpeg(&picture)))
+            .run(Work::Picture, move || {
+                checks::decode(&bytes, None).ok().map(|picture| checks::jpeg(&picture))
+            })
             .await;
         Ok(picture.ok().flatten())
     }

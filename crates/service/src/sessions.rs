@@ -10,7 +10,7 @@ use store::{
 };
 use workflow::{Definition, Event, Feature, NotAllowed, Progress, SessionStatus, transition};
 
-use crate::{Service, access::Access, decision, idempotency, rfc3339};
+use crate::{Service, access::Access, decision, idempotency, pool::Work, rfc3339};
 
 /// Seconds after which a claimed idempotency key that never finished is free again.
 const IN_FLIGHT_SECONDS: i64 = 60;
@@ -355,8 +355,8 @@ impl Service {
         let mut new = new;
         if let Some(bytes) = new.portrait.take() {
             // Kept small and without metadata: it lies in the session's sealed row.
-            let small = self.pool.run(move || {
-                let picture = crate::checks::decode(&bytes, None).ok()?;
+            let small = self.pool.run(Work::Picture, move || {
+                let picture = crate::checks::decode_photo(&bytes).ok()?;
                 Some(imaging::encode_jpeg(&imaging::fit_within(&picture.pixels, 640), 92))
             });
             let small = small.await.ok().flatten();

@@ -17,7 +17,7 @@ use crate::{
     access::Access,
     checks::{self, Unreadable},
     hosted::insert_object,
-    pool::PoolError,
+    pool::{PoolError, Work},
     screening::Screened,
     sessions::{Details, State, audit_session},
 };
@@ -158,7 +158,7 @@ impl From<PoolError> for StandaloneError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Busy => Self::Busy,
-            panicked => Self::Failed(panicked.into()),
+            broken => Self::Failed(broken.into()),
         }
     }
 }
@@ -167,6 +167,7 @@ impl From<PoolError> for StandaloneError {
 pub(crate) fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneError {
     use imaging::DecodeError;
     match error.cause() {
+        DecodeError::Unavailable => StandaloneError::Busy,
         DecodeError::PasswordRequired | DecodeError::EncryptionUnsupported => StandaloneError::Password(
             "The PDF is encrypted. Please upload a decrypted PDF or a photo instead.".to_owned(),
         ),
@@ -175,6 +176,16 @@ pub(crate) fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneE
         ),
         _ => StandaloneError::Picture { field, text: error.message() },
     }
+}
+
+/// Decodes a picture of a person and finds the faces.
+pub(crate) fn look_at(
+    engines: &crate::Engines,
+    field: &'static str,
+    bytes: &[u8],
+) -> Result<checks::Look, StandaloneError> {
+    let picture = checks::decode_photo(bytes).map_err(|error| unreadable(field, &error))?;
+    checks::look_at(engines, picture.pixels).map_err(|reason| StandaloneError::Failed(reason.into()))
 }
 
 /// Leaves out turned faces unless the caller wants turned pictures tried.
@@ -287,9 +298,10 @@ impl Service {
                 .collect();
         let subject = self.subject_of(access, &common).await?;
         let mut config = document_settings(&input);
-        let read = self
+        let save = common.save;
+        let (read, mut inline) = self
             .pool
-            .run(move || {
+            .run(Work::Check, move || {
                 let front = checks::Upload::decode(&input.front, input.front_password.as_deref())
                     .map_err(|error| unreadable("front_image", &error))?;
                 let back = match &input.back {
@@ -304,7 +316,14 @@ impl Service {
                 if !read.recognised {
                     return Err(StandaloneError::NoDocument);
                 }
-                Ok(read)
+                // What is not kept is shown in the answer itself.
+                let inline = [
+                    (!save).then_some(("front", &front)),
+                    back.as_ref().filter(|_| !save).map(|back| ("back", back)),
+                ];
+                let inline: Vec<_> =
+                    inline.into_iter().flatten().map(|(kind, upload)| (kind, upload.jpeg())).collect();
+                Ok((read, inline))
             })
             .await??;
         let mut finding = read.finding;
@@ -325,8 +344,8 @@ impl Service {
         let (block, status) = judged_single(Feature::Ocr, config, &finding, read.block);
         let portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
         let mut pictures = pictures;
+        inline.extend(portrait.iter().map(|portrait| ("portrait", portrait.clone())));
         pictures.extend(portrait.map(|portrait| ("portrait", portrait)));
-        let inline = pictures.clone();
         let kept = Kept {
             name: "ID_VERIFICATION",
             feature: Feature::Ocr,
@@ -369,11 +388,9 @@ impl Service {
         let pictures = vec![("selfie", input.user.clone()), ("portrait", input.reference.clone())];
         let (block, status) = self
             .pool
-            .run(move || {
+            .run(Work::Check, move || {
                 let look = |field: &'static str, bytes: &[u8]| {
-                    checks::decode(bytes, None).map_err(|error| unreadable(field, &error))?;
-                    let mut look = checks::look(&engines, Some(bytes))
-                        .map_err(|reason| StandaloneError::Failed(reason.into()))?;
+                    let mut look = look_at(&engines, field, bytes)?;
                     look.keep_upright(input.rotate);
                     Ok::<_, StandaloneError>(look)
                 };
@@ -418,9 +435,10 @@ impl Service {
         let decline_threshold = input.decline_threshold;
         let (finding, block, template) = self
             .pool
-            .run(move || {
-                checks::decode(&input.user, None).map_err(|error| unreadable("user_image", &error))?;
-                let look = upright(checks::look(&engines, Some(&input.user)), input.rotate);
+            .run(Work::Check, move || {
+                let picture =
+                    checks::decode_photo(&input.user).map_err(|error| unreadable("user_image", &error))?;
+                let look = upright(checks::look_at(&engines, picture.pixels), input.rotate);
                 let (finding, block) = checks::liveness(&engines, &look);
                 Ok::<_, StandaloneError>((finding, block, checks::template(&engines, &look)))
             })
@@ -507,9 +525,10 @@ impl Service {
         let pictures = if input.outcome_only { Vec::new() } else { vec![("selfie", input.user.clone())] };
         let (block, status, template) = self
             .pool
-            .run(move || {
-                checks::decode(&input.user, None).map_err(|error| unreadable("user_image", &error))?;
-                let look = upright(checks::look(&engines, Some(&input.user)), input.rotate);
+            .run(Work::Check, move || {
+                let picture =
+                    checks::decode_photo(&input.user).map_err(|error| unreadable("user_image", &error))?;
+                let look = upright(checks::look_at(&engines, picture.pixels), input.rotate);
                 let (live, live_block) = checks::liveness(&engines, &look);
                 let (aged, mut block) = checks::estimate_age(&engines, &look);
                 let live_config = NodeConfig {
@@ -743,8 +762,7 @@ impl Service {
     }
 }
 
-/// A picture within the answer: re-encoded, base64.
-fn inline_image(bytes: &[u8]) -> String {
-    let jpeg = checks::decode(bytes, None).map(|picture| checks::jpeg(&picture)).unwrap_or_default();
+/// A picture within the answer: base64.
+fn inline_image(jpeg: &[u8]) -> String {
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, jpeg)
 }

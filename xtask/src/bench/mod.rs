@@ -8,6 +8,7 @@ mod aml;
 mod api;
 mod barcodes;
 mod chip;
+mod decoder;
 mod documents;
 mod faces;
 mod idnumber;
@@ -27,6 +28,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("api", "the age check against the original program, durable creates, a full check", api::run),
     ("barcodes", "barcodes read, North American licences parsed", barcodes::run),
     ("chip", "chips verified: trust lists, passive authentication, reading times", chip::run),
+    ("decoder", "what decoding in a process of its own costs a picture", decoder::run),
     ("documents", "documents read: zones, fields, fraud signals, time per stage", documents::run),
     ("faces", "faces matched, searched, judged for liveness and age", faces::run),
     ("idnumber", "national numbers against python-stdnum", idnumber::run),

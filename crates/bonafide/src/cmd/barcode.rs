@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<std::process::ExitCode> {
 
 fn read(file: &std::path::Path, budget_megapixels: f32) -> anyhow::Result<Vec<serde_json::Value>> {
     use base64::Engine as _;
-    let picture = imaging::decode(&fs_err::read(file)?, &imaging::Limits::default())?;
+    let picture = decoder::decode(&fs_err::read(file)?, &imaging::Limits::default())?;
     let grey = imaging::grey(&picture.pixels);
     let view = barcode::GrayView { width: grey.width(), height: grey.height(), pixels: grey.as_raw() };
     let options = barcode::Options { budget_megapixels, ..barcode::Options::default() };

@@ -106,6 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn demo(args: &Args) -> anyhow::Result<ExitCode> {
+    decoder::warm();
     let Prepared { service, ready } = prepare(&args.data).await?;
     let key = service.create_key(ready.application, "demo", Vec::new()).await?.api_key;
     eprintln!("made an API key");

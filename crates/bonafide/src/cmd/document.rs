@@ -214,7 +214,7 @@ fn read(
     options: &document::Options,
 ) -> anyhow::Result<document::Record> {
     let open = |path: &Path| -> anyhow::Result<imaging::Picture> {
-        imaging::decode(&fs_err::read(path)?, &imaging::Limits::default())
+        decoder::decode(&fs_err::read(path)?, &imaging::Limits::default())
             .with_context(|| path.display().to_string())
     };
     let front = open(front)?;

@@ -98,7 +98,7 @@ pub(super) fn models() -> anyhow::Result<Models> {
 /// A picture through the one decoding door.
 pub(super) fn picture(path: &Path) -> anyhow::Result<RgbImage> {
     let bytes = fs_err::read(path)?;
-    let picture = imaging::decode(&bytes, &Limits::default())
+    let picture = decoder::decode(&bytes, &Limits::default())
         .with_context(|| format!("cannot decode {}", path.display()))?;
     Ok(picture.pixels)
 }

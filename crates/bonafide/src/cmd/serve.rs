@@ -191,6 +191,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn serve(args: &Args) -> anyhow::Result<()> {
     // First of all: the database and the pictures open files, too.
     let connections = args.limits.connections()?;
+    decoder::warm();
     let Prepared { service, ready } = prepare(&args.data).await?;
     let (stop_workers, stopped) = tokio::sync::watch::channel(false);
     let worker = (args.role != Role::Api).then(|| tokio::spawn(service.clone().work_until(stopped)));

@@ -1,7 +1,8 @@
 //! `bonafide specimen`: draws fictitious documents of Utopia with their truth.
 
 use anyhow::{Context as _, bail};
-use imaging::{Limits, RgbImage, decode, encode_jpeg};
+use decoder::decode;
+use imaging::{Limits, RgbImage, encode_jpeg};
 use inference::Models;
 use specimen::{Degradation, Fault, Holder, Kind, Portrait, Scene, Spec, draw, photograph, selfie};
 use std::path::{Path, PathBuf};

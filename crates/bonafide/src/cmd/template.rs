@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options =
         document::Options { specimens_allowed: true, ..document::Options::on(super::document::today()) };
     for image in images {
-        let picture = imaging::decode(&fs_err::read(image)?, &imaging::Limits::default())
+        let picture = decoder::decode(&fs_err::read(image)?, &imaging::Limits::default())
             .with_context(|| image.display().to_string())?;
         let matched = match reader.read(&picture, None, &options) {
             Ok(record) => serde_json::json!({

@@ -123,7 +123,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for (name, bytes) in [("--front", Some(&front)), ("--back", back.as_ref()), ("--selfie", selfie.as_ref())]
     {
         if let Some(bytes) = bytes {
-            checks::decode(bytes, None).map_err(|error| anyhow::anyhow!("{name}: {}", error.message()))?;
+            let decoded =
+                if name == "--selfie" { checks::decode_photo(bytes) } else { checks::decode(bytes, None) };
+            decoded.map_err(|error| anyhow::anyhow!("{name}: {}", error.message()))?;
         }
     }
     let folder = args.models.clone().unwrap_or_else(inference::Models::default_dir);

@@ -1,11 +1,27 @@
 //! T34: hostile files through every door for uploads.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use crate::server::{Server, create_key, form, test_data};
 
 /// Memory the server may hold at its peak, without models.
 const PEAK_MIB: u64 = 600;
+
+/// Every hostile file, PDFs among them.
+pub(crate) fn hostile_files(data: &Path) -> Vec<PathBuf> {
+    let folder = data.join("hostile-uploads");
+    let mut files: Vec<_> = [folder.clone(), folder.join("pdf")]
+        .into_iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|kind| kind != "md"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 20);
+    files
+}
 
 #[test]
 fn t34_every_hostile_file_is_answered_and_the_server_lives_on() {
@@ -21,15 +37,7 @@ fn t34_every_hostile_file_is_answered_and_the_server_lives_on() {
             .status,
         200
     );
-    let mut files: Vec<_> = std::fs::read_dir(data.join("hostile-uploads"))
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|kind| kind != "md"))
-        .collect();
-    files.sort();
-    assert!(files.len() >= 20);
-    for file in files {
+    for file in hostile_files(&data) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         let bytes = std::fs::read(&file).unwrap();
         // What is a plain picture at its beginning is taken, and only ever shown re-encoded; everything else is refused.

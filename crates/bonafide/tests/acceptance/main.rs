@@ -11,6 +11,7 @@ mod abuse;
 mod active;
 mod chip;
 mod contract;
+mod decoders;
 mod documents;
 mod durability;
 mod faces;

@@ -79,6 +79,11 @@ impl Server {
         (self.child, self.base) = spawn(&self.data, &self.extra);
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory it ever held, in MiB.
     pub(crate) fn peak_memory_mib(&self) -> u64 {
         self.memory_mib("VmHWM:")

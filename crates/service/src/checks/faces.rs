@@ -6,7 +6,7 @@ use imaging::RgbImage;
 use serde_json::{Value, json};
 use workflow::{CheckState, Definition, Feature, Finding};
 
-use super::decode;
+use super::decode_photo;
 use crate::{
     active::Outcome,
     engines::{Engines, chain},
@@ -32,7 +32,7 @@ impl Look {
 /// Decodes a picture of a person and finds the faces.
 pub(crate) fn look(engines: &Engines, bytes: Option<&[u8]>) -> Result<Look, String> {
     let bytes = bytes.ok_or("no picture of the person")?;
-    let picture = decode(bytes, None).map_err(|error| error.message())?;
+    let picture = decode_photo(bytes).map_err(|error| error.message())?;
     look_at(engines, picture.pixels)
 }
 

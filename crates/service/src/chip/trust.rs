@@ -21,7 +21,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::{ApplicationId, audit};
 
-use crate::{Service, access::Access, pool::PoolError};
+use crate::{
+    Service,
+    access::Access,
+    pool::{PoolError, Work},
+};
 
 /// A file's state when it was read: a newer one is read again.
 type Stamp = Option<(SystemTime, u64)>;
@@ -137,7 +141,7 @@ impl From<PoolError> for TrustError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Busy => Self::Busy,
-            PoolError::Panicked(place) => Self::Failed(place),
+            broken => Self::Failed(broken.to_string()),
         }
     }
 }
@@ -205,7 +209,7 @@ impl Service {
     pub async fn chip_trust(&self, access: &Access) -> Result<Value, TrustError> {
         let (trust, application) = (Arc::clone(&self.trust), access.application);
         self.pool
-            .run(move || {
+            .run(Work::Upkeep, move || {
                 let store = trust.of(application).map_err(TrustError::Failed)?;
                 let certificates: Vec<Trusted> = store
                     .anchors()
@@ -240,7 +244,7 @@ impl Service {
         let (trust, application) = (Arc::clone(&self.trust), access.application);
         let now = Time(self.now().seconds());
         self.pool
-            .run(move || {
+            .run(Work::Upkeep, move || {
                 let trusted = trust.of(application).map_err(TrustError::Failed)?;
                 difference(&trusted, &file, now).map(|(shown, _)| shown)
             })
@@ -263,7 +267,7 @@ impl Service {
         let prepared = Arc::clone(&trust);
         let (own, shown) = self
             .pool
-            .run(move || {
+            .run(Work::Upkeep, move || {
                 let trusted = prepared.of(application).map_err(TrustError::Failed)?;
                 let (mut shown, copy) = difference(&trusted, &file, now)?;
                 if shown.import.authority == Authority::Operator && !file.vouched {
@@ -285,7 +289,7 @@ impl Service {
         // The audit row first: what cannot be recorded is not trusted.
         self.audit_import(access, &shown, "ok").await?;
         let saving = Arc::clone(&trust);
-        let saved = self.pool.run(move || saving.save(application, &own)).await?;
+        let saved = self.pool.run(Work::Upkeep, move || saving.save(application, &own)).await?;
         if let Err(reason) = saved {
             self.audit_import(access, &shown, "failed").await?;
             return Err(TrustError::Failed(reason));

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 
 use super::{Asked, examine};
-use crate::{Service, pool::PoolError};
+use crate::{
+    Service,
+    pool::{PoolError, Work},
+};
 
 /// Waits between two tries while the cores are busy.
 const WAIT: Duration = Duration::from_millis(50);
@@ -18,7 +21,7 @@ impl Service {
             let (lists, questions) = (Arc::clone(&self.lists), Arc::clone(&chunk));
             let screened = self
                 .pool
-                .run(move || {
+                .run(Work::Search, move || {
                     questions
                         .iter()
                         .map(|asked| json!({ "aml": examine(&lists, asked.clone(), Vec::new()).block }))
@@ -28,7 +31,7 @@ impl Service {
             match screened {
                 Ok(results) => return results,
                 Err(PoolError::Busy) => tokio::time::sleep(WAIT).await,
-                Err(PoolError::Panicked(_)) => {
+                Err(PoolError::Panicked(_) | PoolError::TooLong(_)) => {
                     return chunk.iter().map(|_| json!({ "error": "screening failed" })).collect();
                 }
             }

@@ -31,6 +31,7 @@ pub use self::{lists::NotRepeatable, settings::Settings};
 use crate::{
     Service,
     access::Access,
+    pool::Work,
     standalone::{Answer, Common, Kept, StandaloneError},
 };
 
@@ -287,7 +288,7 @@ impl Service {
         };
         let lists = std::sync::Arc::clone(&self.lists);
         let question = asked.clone();
-        let outcome = self.pool.run(move || examine(&lists, question, memory)).await?;
+        let outcome = self.pool.run(Work::Search, move || examine(&lists, question, memory)).await?;
         let status = match feature_status(&outcome.block) {
             FeatureStatus::Approved => "Approved",
             FeatureStatus::Declined => "Declined",

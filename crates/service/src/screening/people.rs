@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     jobs::JobError,
-    pool::{CpuPool, PoolError},
+    pool::{CpuPool, PoolError, Work},
 };
 
 /// People read at once.
@@ -271,7 +271,7 @@ impl WatchedPeople {
                 let hits = std::mem::take(&mut state.hits);
                 let (lists, screener, versions) = (Arc::clone(lists), Arc::clone(screener), name.clone());
                 let computed = pool
-                    .run(move || {
+                    .run(Work::Upkeep, move || {
                         let versions = (&versions.0, &versions.1);
                         let meant = meant_by(&lists, versions, &screener, &people, &profiles, &hits);
                         (hits, meant)
@@ -287,7 +287,7 @@ impl WatchedPeople {
                         state.shards.values_mut().for_each(|read| read.hits = None);
                         return Err(match error {
                             PoolError::Busy => JobError::Busy,
-                            PoolError::Panicked(reason) => JobError::Lists(reason),
+                            broken => JobError::Lists(broken.to_string()),
                         });
                     }
                 };

@@ -6,7 +6,12 @@ use store::SessionId;
 use aml::lists::ListVersion;
 
 use super::{Asked, NotRepeatable, Record, digest, review::screened_of};
-use crate::{Service, access::Access, pool::PoolError, sessions::audit_session};
+use crate::{
+    Service,
+    access::Access,
+    pool::{PoolError, Work},
+    sessions::audit_session,
+};
 
 /// A screening that was repeated.
 #[derive(Debug, Clone)]
@@ -72,7 +77,7 @@ impl Service {
         let lists = std::sync::Arc::clone(&self.lists);
         let repeated = self
             .pool
-            .run(move || {
+            .run(Work::Search, move || {
                 let screener = lists.screener_of(&record.engine_version, &record.list_versions)?;
                 let block = record.asked.block(&screener, &record.memory);
                 let identical = (!record.digest.is_empty()).then(|| digest(&block) == record.digest);
@@ -82,7 +87,7 @@ impl Service {
         match repeated {
             Ok(repeated) => Ok(repeated?),
             Err(PoolError::Busy) => Err(ReplayError::Busy),
-            Err(PoolError::Panicked(reason)) => Err(NotRepeatable::Io(std::io::Error::other(reason)).into()),
+            Err(broken) => Err(NotRepeatable::Io(std::io::Error::other(broken)).into()),
         }
     }
 }

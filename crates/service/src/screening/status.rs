@@ -8,7 +8,10 @@ use aml::{
 };
 use serde_json::{Value, json};
 
-use crate::{Service, pool::PoolError};
+use crate::{
+    Service,
+    pool::{PoolError, Work},
+};
 
 /// Why lists cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +44,7 @@ impl From<PoolError> for ListsError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Busy => Self::Busy,
-            PoolError::Panicked(reason) => Self::Index(reason),
+            broken => Self::Index(broken.to_string()),
         }
     }
 }
@@ -64,7 +67,7 @@ impl Service {
         let lists = Arc::clone(&self.lists);
         let now = u64::try_from(self.now().seconds()).unwrap_or(0);
         self.pool
-            .run(move || {
+            .run(Work::Search, move || {
                 let in_use = lists.screener().map_err(ListsError::Index)?;
                 let manifest = in_use.map(|screener| screener.manifest().clone());
                 Ok((lists.kept().status(now)?, manifest))
@@ -86,7 +89,7 @@ impl Service {
         let lists = Arc::clone(&self.lists);
         let now = u64::try_from(self.now().seconds()).unwrap_or(0);
         self.pool
-            .run(move || {
+            .run(Work::Search, move || {
                 let status = lists.kept().status(now)?;
                 let found =
                     status.iter().find(|status| status.current.list == list).ok_or(ListsError::NotFound)?;
@@ -135,7 +138,7 @@ impl Service {
     ) -> Result<Option<T>, ListsError> {
         let lists = Arc::clone(&self.lists);
         self.pool
-            .run(move || {
+            .run(Work::Search, move || {
                 let Some(screener) = lists.screener().map_err(ListsError::Index)? else { return Ok(None) };
                 let changed = since.map(|at| lists.changed_since(&screener, at)).transpose();
                 Ok(Some(ask(&screener, changed.map_err(ListsError::Index)?)))

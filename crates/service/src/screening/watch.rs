@@ -25,7 +25,7 @@ use super::{Asked, Remembered, lists::versions_of, memory, review};
 use crate::{
     Service,
     jobs::{self, JobError},
-    pool::PoolError,
+    pool::{PoolError, Work},
     sessions::{audit_session, details_of, status_of, tell_status},
 };
 
@@ -316,10 +316,10 @@ impl Service {
         &self,
         compute: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<T, JobError> {
-        match self.pool.run(compute).await {
+        match self.pool.run(Work::Upkeep, compute).await {
             Ok(computed) => computed.map_err(JobError::Lists),
             Err(PoolError::Busy) => Err(JobError::Busy),
-            Err(PoolError::Panicked(reason)) => Err(JobError::Lists(reason)),
+            Err(error) => Err(JobError::Lists(error.to_string())),
         }
     }
 

@@ -5,7 +5,12 @@ use store::{ApplicationId, Session, SessionId, Tx};
 use workflow::{Definition, Feature, Finding};
 
 use super::{Asked, Outcome, Person, Record, Settings, enrol, evidence_of, examine, memory, remember};
-use crate::{Service, checks::Examined, jobs::JobError};
+use crate::{
+    Service,
+    checks::Examined,
+    jobs::JobError,
+    pool::{PoolError, Work},
+};
 
 /// A screening that is to be kept with its session.
 #[derive(Debug, Clone)]
@@ -92,13 +97,13 @@ impl Service {
         let asked = Asked::new(&person, settings);
         let lists = std::sync::Arc::clone(&self.lists);
         let question = asked.clone();
-        let outcome = match self.pool.run(move || examine(&lists, question, memory)).await {
+        let outcome = match self.pool.run(Work::Search, move || examine(&lists, question, memory)).await {
             Ok(outcome) => outcome,
-            Err(crate::pool::PoolError::Busy) => return Err(JobError::Busy),
-            Err(crate::pool::PoolError::Panicked(reason)) => Outcome {
+            Err(PoolError::Busy) => return Err(JobError::Busy),
+            Err(error @ (PoolError::Panicked(_) | PoolError::TooLong(_))) => Outcome {
                 block: asked.empty_block(),
                 record: None,
-                finding: Some(Finding::failed(Feature::Aml, &reason)),
+                finding: Some(Finding::failed(Feature::Aml, &error.to_string())),
             },
         };
         let finding = outcome.finding.unwrap_or_else(|| evidence_of(&outcome.block, node));

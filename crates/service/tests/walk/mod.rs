@@ -19,6 +19,8 @@ pub(crate) async fn service(folder: &Path) -> Option<(Service, Arc<TestClock>, S
 
 /// The same with the models of a folder.
 pub(crate) async fn service_with(folder: &Path, models: &Path) -> Option<(Service, Arc<TestClock>, String)> {
+    // A test of this crate has no program that could be started as a decoder.
+    decoder::use_this_process();
     let clock = Arc::new(TestClock::at(Time::from_seconds(1_767_225_600)));
     let mut config = Config::in_folder(folder);
     config.clock = Arc::clone(&clock) as _;
