@@ -4,11 +4,25 @@
 //! randomness. `service` collects findings, asks [`judge`] and [`decide`], and
 //! stores the answer. The rule that holds everywhere: a check that failed, was
 //! not evaluated or gave a score that is not a number never ends as `Approved`.
+//!
+//! Two engines stand side by side until `service` moves: the straight line of [`Definition`], and the graph of
+//! [`graph`], [`mod@validate`], [`mod@plan`] and [`mod@conclude`], which knows no check by name (`docs/design/engine.md`).
+
+pub mod catalogue;
+pub mod conclude;
+pub mod condition;
+pub mod facts;
+pub mod graph;
+pub mod linear;
+pub mod plan;
+pub mod state;
+pub mod validate;
 
 mod chip;
 mod decide;
 mod definition;
 mod judge;
+mod name;
 mod status;
 mod step;
 
