@@ -148,6 +148,26 @@ fn a_blurred_picture_is_asked_again_until_the_attempts_are_used_up() {
 }
 
 #[test]
+fn when_both_sides_are_blurred_both_are_taken_again_before_the_check_runs() {
+    let mut session = kyc();
+    session.answer("doc", "front");
+    session.answer("doc", "back");
+    session.end(
+        "doc",
+        CheckResult {
+            repeat: ["front".into(), "back".into()].into(),
+            ..result(FeatureStatus::InReview, &[])
+        },
+    );
+    assert_eq!(session.asks(), ["doc.front", "doc.back", "live.selfie"]);
+    session.answer("doc", "back");
+    assert_eq!((session.asks(), session.runs()), (vec!["doc.front".into(), "live.selfie".into()], vec![]));
+    session.answer("doc", "front");
+    assert_eq!(session.runs(), ["doc"]);
+    assert_eq!(session.state.nodes[&"doc".into()].repeats, 1);
+}
+
+#[test]
 fn a_live_challenge_holds_the_person_until_it_ended() {
     let mut session = Session::on(
         "live",
