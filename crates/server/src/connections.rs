@@ -466,9 +466,13 @@ mod tests {
         let slots: Vec<_> = (1..=2).map(|n| all.admit(address(&format!("192.0.2.{n}"))).unwrap()).collect();
         let _at_work: Vec<_> = slots.iter().map(|slot| slot.connection.begin(false)).collect();
         assert!(all.admit(address("192.0.2.3")).is_none());
-        let reserve: Vec<_> =
-            (0..LOOPBACK_RESERVE).map(|_| all.admit(address("127.0.0.1")).unwrap()).collect();
-        let _at_work: Vec<_> = reserve.iter().map(|slot| slot.connection.begin(false)).collect();
+        let _reserve: Vec<_> = (0..LOOPBACK_RESERVE)
+            .map(|_| {
+                let slot = all.admit(address("127.0.0.1")).unwrap();
+                let answering = slot.connection.begin(false);
+                (slot, answering)
+            })
+            .collect();
         assert!(all.admit(address("::ffff:127.0.0.1")).is_none());
         assert_eq!(all.counts().refused, 2);
     }
