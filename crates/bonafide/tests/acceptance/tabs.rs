@@ -13,6 +13,9 @@ use crate::{
 
 const PLAIN: &str = "application/x-www-form-urlencoded";
 
+/// The content type and the body of a form that names its session by a key, or not.
+type Body<'a> = &'a dyn Fn(Option<&str>) -> (String, Vec<u8>);
+
 /// A browser: it keeps cookies, follows redirects and remembers every address that it was at.
 pub(crate) struct Browser<'a> {
     server: &'a Server,
@@ -239,7 +242,7 @@ fn a_form_of_another_session_is_refused_at_every_door_and_nothing_is_stored() {
     let frame = ("frame_0", "frame.jpg", jpeg.as_slice());
     let texts = [("nonce", "00"), ("batch", "0"), ("times", "0"), ("last", "false"), ("camera", "")];
     // Every door, with a body that names no session, and the same with a given key.
-    let doors: [(&str, &dyn Fn(Option<&str>) -> (String, Vec<u8>)); 7] = [
+    let doors: [(&str, Body<'_>); 7] = [
         ("consent", &|key| plain(key, "agree=true")),
         ("skip-back", &|key| plain(key, "")),
         ("submit", &|key| plain(key, "")),
