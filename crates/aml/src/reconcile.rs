@@ -46,18 +46,31 @@ const PROPERTIES: [(&str, &str); 12] = [
 
 /// One query of a batch.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ReconQuery {
     query: Option<String>,
     #[serde(rename = "type")]
     of: Value,
     limit: Option<usize>,
     properties: Vec<ReconProperty>,
+    /// A type weighs, it does not exclude: the one way there is here.
+    #[serde(rename = "type_strict")]
+    _strictness: Option<Strictness>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Strictness {
+    Should,
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ReconProperty {
     pid: String,
+    /// What the caller calls the property that `pid` names.
+    #[serde(default, rename = "p")]
+    _label: Option<String>,
     v: Value,
 }
 
@@ -79,6 +92,13 @@ fn texts(value: &Value, out: &mut Vec<String>) {
 }
 
 impl ReconQuery {
+    /// A property that FollowTheMoney does not have.
+    pub fn unknown_property(&self) -> Option<&str> {
+        let names =
+            self.properties.iter().map(|property| property.pid.rsplit(':').next().unwrap_or_default());
+        names.into_iter().find(|name| !crate::yente::is_property(name))
+    }
+
     fn example(&self) -> Example {
         let schema = match &self.of {
             Value::String(schema) => Some(schema.as_str()),

@@ -15,11 +15,15 @@ mod listen;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+    openapi::{
+        ResponseBuilder,
+        security::{ApiKey, ApiKeyValue, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -30,7 +34,10 @@ pub use crate::{
     listen::{Tls, TlsError, raise_open_files, serve},
 };
 
-use crate::app::App;
+use crate::{
+    app::App,
+    http::queries::{Declared, refuse_undeclared},
+};
 
 /// Largest body of a form with pictures.
 const FORM_BYTES: usize = 24 * 1024 * 1024;
@@ -120,10 +127,12 @@ fn api() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(open)
         .split_for_parts();
     name_operations(&mut document);
-    (router, document)
+    let declared = Declared::of(&document);
+    (router.route_layer(from_fn_with_state(declared, refuse_undeclared)), document)
 }
 
-/// Gives every operation an id of its own, `method_path`: programs that make clients from the document need it.
+/// Gives every operation an id of its own, `method_path`, which programs that make clients from the document need, and
+/// the refusal that each of them can answer.
 fn name_operations(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let words: Vec<String> = path
@@ -142,6 +151,11 @@ fn name_operations(document: &mut utoipa::openapi::OpenApi) {
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 operation.operation_id = Some(format!("{method}_{words}"));
+                // Each refuses parameters that it does not declare.
+                let refusal = || {
+                    ResponseBuilder::new().description("A field or parameter is wrong or unknown.").build()
+                };
+                operation.responses.responses.entry("400".to_owned()).or_insert_with(|| refusal().into());
             }
         }
     }

@@ -372,9 +372,15 @@ impl Service {
         &self,
         application: ApplicationId,
         id: SessionId,
+        definition: &workflow::Definition,
         examined: &mut checks::Examined,
     ) -> Result<(), crate::jobs::JobError> {
         let settings = self.face_settings(application).await?;
+        if settings.face_search.is_none() && definition.counts_on_face_search() {
+            let shows = json!({ "reason": "face search is switched off for this application" });
+            let signal = Signal::certain("COULD_NOT_PERFORM_FACE_SEARCH", "face.search/1", shows);
+            examined.add_matches(vec![signal], json!([]));
+        }
         let Some(template) = examined.template.take().filter(|_| settings.face_search.is_some()) else {
             return Ok(());
         };

@@ -222,7 +222,7 @@ impl Service {
             }
         };
         checks::face_threshold_defaults(&self.engines, &mut definition);
-        self.search_session(application, session, &mut examined).await?;
+        self.search_session(application, session, &definition, &mut examined).await?;
         let screened = self.screen_session(application, session, &mut definition, &mut examined).await?;
         self.conclude(job.clone(), application, session, definition, examined, screened).await
     }
@@ -330,12 +330,17 @@ impl Service {
                     insert_object(tx, application, id, &session.key, kind, picture)?;
                     state.objects.insert((*kind).to_owned(), picture.id);
                 }
+                let sandbox = is_sandbox(tx, application)?;
                 if let Some(shown) = &examined.shown
-                    && !is_sandbox(tx, application)?
+                    && (!sandbox || definition.of_duplicated_users().is_some())
                 {
                     let subject = session.subject;
-                    let signals = crate::reuse::signals(tx, application, id, subject, shown)?;
+                    let mut signals = crate::reuse::signals(tx, application, id, subject, shown)?;
                     crate::reuse::keep(tx, application, id, &session.key, shown)?;
+                    if sandbox {
+                        // Specimens are shown over and over: only what the workflow asks about counts there.
+                        signals.retain(|signal| signal.risk == "POSSIBLE_DUPLICATED_USER");
+                    }
                     examined.add_reuse(signals);
                 }
                 let verdicts: Vec<_> = definition

@@ -8,7 +8,7 @@ use store::{
     ApplicationId, Pii, Session, SessionId, Time, Tx, WorkflowId, audit,
     rows::{idempotency::Begin, sessions},
 };
-use workflow::{Definition, Event, Feature, NotAllowed, Progress, SessionStatus, transition};
+use workflow::{Event, Feature, NotAllowed, Progress, SessionStatus, transition};
 
 use crate::{Service, access::Access, decision, idempotency, pool::Work, rfc3339};
 
@@ -114,6 +114,9 @@ pub enum StartError {
     /// The picture of the person is none, or the workflow has no face match that would use it.
     #[error("portrait image cannot be used")]
     Portrait(&'static str),
+    /// The workflow reads no document, so nothing would be compared with what the caller knows.
+    #[error("expected details cannot be compared")]
+    Expected(&'static str),
     /// The first request with this idempotency key is still at work.
     #[error("idempotency key is in use")]
     KeyInUse,
@@ -148,6 +151,16 @@ pub struct Filter {
     pub vendor_data: Option<String>,
     /// Only this workflow.
     pub workflow: Option<WorkflowId>,
+    /// Only this kind: `user` or `business`; both without it.
+    pub kind: Option<String>,
+    /// Only documents of this issuing state (alpha-3).
+    pub country: Option<String>,
+    /// Only documents of this type code.
+    pub document_type: Option<String>,
+    /// Only the single checks of this name (`FACE_MATCH` …).
+    pub service: Option<String>,
+    /// Only this person.
+    pub subject: Option<store::SubjectId>,
     /// Started on or after this day (UTC).
     pub from: Option<Date>,
     /// Started on or before this day (UTC).
@@ -223,7 +236,12 @@ fn insert_session(
     new: &NewSession,
 ) -> Result<(Started, store::SubjectId), StartError> {
     let row = tx.workflows(application).published(new.workflow)?.ok_or(StartError::UnknownWorkflow)?;
-    let definition: Definition = serde_json::from_value(row.settings).map_err(store::Error::Json)?;
+    let definition = crate::workflows::read(&row)?;
+    if new.expected_details.is_some() && !definition.has(Feature::Ocr) {
+        return Err(StartError::Expected(
+            "This workflow reads no document that could be compared. Send no expected_details, or use a workflow with OCR.",
+        ));
+    }
     if new.portrait.is_some() && !definition.has(Feature::FaceMatch) {
         return Err(StartError::Portrait(
             "This workflow compares no faces. Send no portrait_image, or use a workflow with FACE_MATCH.",
@@ -297,7 +315,8 @@ fn insert_session(
     Ok((started, subject))
 }
 
-/// An unfinished session of the same person on the same version of the workflow, with callback and metadata renewed.
+/// An unfinished session of the same person on the same version of the workflow, with what the caller gives now: its
+/// callback and metadata always, the rest where the request has it.
 fn reuse(
     tx: &mut Tx<'_>,
     application: ApplicationId,
@@ -315,7 +334,17 @@ fn reuse(
     let Some(mut session) = open else { return Ok(None) };
     let mut details = details_of(&session)?;
     details.callback.clone_from(&new.callback);
+    details.callback_method.clone_from(&new.callback_method);
     details.metadata.clone_from(&new.metadata);
+    if new.contact_details.is_some() {
+        details.contact_details.clone_from(&new.contact_details);
+    }
+    if new.expected_details.is_some() {
+        details.expected_details.clone_from(&new.expected_details);
+    }
+    if new.language.is_some() {
+        session.language.clone_from(&new.language);
+    }
     if let Some(jpeg) = &new.portrait {
         details.portrait = Some(base64::engine::general_purpose::STANDARD.encode(jpeg));
     }
@@ -472,10 +501,14 @@ impl Service {
             date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| Time(zoned.timestamp().as_microsecond()))
         };
         let rows = sessions::Filter {
-            kind: Some("user".to_owned()),
+            kind: filter.kind.clone(),
             statuses: filter.status.map(|status| status.as_str().to_owned()).into_iter().collect(),
             vendor_data: filter.vendor_data.clone(),
             workflow: filter.workflow,
+            country: filter.country.clone(),
+            document_type: filter.document_type.clone(),
+            service: filter.service.clone().map(Some),
+            subject: filter.subject,
             from: filter.from.and_then(day),
             until: filter.to.and_then(|date| date.tomorrow().ok()).and_then(day),
             ..sessions::Filter::default()

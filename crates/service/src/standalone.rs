@@ -243,10 +243,9 @@ fn with_thresholds(mut block: Value, config: &NodeConfig) -> Value {
 fn judged(definition: &Definition, finding: &Finding, block: Value) -> (Value, Vec<Verdict>) {
     let verdict = match definition.nodes.first() {
         Some(node) => judge(node, finding),
-        None => judge(
-            &Node { id: String::new(), feature: finding.feature, config: NodeConfig::default() },
-            finding,
-        ),
+        None => {
+            judge(&Node { id: String::new(), ..Node::new(finding.feature, NodeConfig::default()) }, finding)
+        }
     };
     let status = two_valued(verdict.status);
     (finish(block, &verdict, status), vec![verdict])
@@ -765,4 +764,47 @@ impl Service {
 /// A picture within the answer: base64.
 fn inline_image(jpeg: &[u8]) -> String {
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, jpeg)
+}
+
+#[cfg(test)]
+mod tests {
+    use evidence::Signal;
+
+    use super::*;
+
+    fn asked() -> IdVerification {
+        IdVerification {
+            front: Vec::new(),
+            back: None,
+            front_password: None,
+            back_password: None,
+            document_liveness: false,
+            minimum_age: None,
+            decline_missing_expiry: false,
+            decline_invalid_mrz: false,
+            decline_inconsistent: false,
+            common: Common::default(),
+        }
+    }
+
+    #[test]
+    fn the_settings_of_a_document_check_decide() {
+        let status = |asked: &IdVerification, risk: Option<&str>| {
+            let mut finding = Finding { age: Some(30.0), ..Finding::done(Feature::Ocr) };
+            finding.signals.extend(risk.map(|risk| Signal::certain(risk, "t/1", Value::Null)));
+            judged_single(Feature::Ocr, document_settings(asked), &finding, json!({})).1
+        };
+        for (risk, strict) in [
+            ("MRZ_VALIDATION_FAILED", IdVerification { decline_invalid_mrz: true, ..asked() }),
+            ("DATA_INCONSISTENT", IdVerification { decline_inconsistent: true, ..asked() }),
+            ("EXPIRATION_DATE_NOT_DETECTED", IdVerification { decline_missing_expiry: true, ..asked() }),
+            ("SCREEN_CAPTURE_DETECTED", IdVerification { document_liveness: true, ..asked() }),
+        ] {
+            assert_eq!(status(&asked(), Some(risk)), "Approved", "{risk}");
+            assert_eq!(status(&strict, Some(risk)), "Declined", "{risk}");
+        }
+        for (minimum_age, expected) in [(None, "Approved"), (Some(30), "Approved"), (Some(31), "Declined")] {
+            assert_eq!(status(&IdVerification { minimum_age, ..asked() }, None), expected);
+        }
+    }
 }

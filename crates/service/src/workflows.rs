@@ -35,14 +35,27 @@ pub struct Stored {
     pub updated_at: String,
 }
 
+/// The definition of a row. What stands in it from another time and is not acted on is told to the operator.
+pub(crate) fn read(row: &Workflow) -> Result<Definition, store::Error> {
+    let definition: Definition = serde_json::from_value(row.settings.clone()).map_err(store::Error::Json)?;
+    let unread = definition.unread();
+    if !unread.is_empty() {
+        tracing::warn!(
+            workflow.id = %row.id, workflow.version = row.version, settings = %unread.join(", "),
+            "workflow has settings that this version does not act on; its sessions go to review until it is saved without them"
+        );
+    }
+    Ok(definition)
+}
+
 fn stored(row: Workflow) -> Result<Stored, store::Error> {
     Ok(Stored {
+        definition: read(&row)?,
         id: row.id,
         version: row.version,
         label: row.label,
         is_default: row.is_default,
         link_token: row.link_token,
-        definition: serde_json::from_value(row.settings).map_err(store::Error::Json)?,
         updated_at: rfc3339(row.updated_at),
     })
 }
@@ -55,7 +68,7 @@ pub(crate) fn definition_of(
 ) -> Result<Option<Definition>, store::Error> {
     let Some((id, version)) = workflow else { return Ok(None) };
     match tx.workflows(application).find(id, version)? {
-        Some(row) => Ok(Some(serde_json::from_value(row.settings).map_err(store::Error::Json)?)),
+        Some(row) => read(&row).map(Some),
         None => Ok(None),
     }
 }

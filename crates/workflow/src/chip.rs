@@ -24,7 +24,9 @@ const JUDGE_THE_PICTURE: [&str; 7] = [
 pub fn with_proven_chip(mut definition: Definition) -> Definition {
     for node in definition.nodes.iter_mut().filter(|node| node.feature == Feature::Ocr) {
         for risk in JUDGE_THE_PICTURE {
-            node.config.actions.entry(risk.to_owned()).or_insert(Action::NoAction);
+            if node.config.action_of(risk).is_none() {
+                node.config.actions.insert(risk.to_owned(), Action::NoAction);
+            }
         }
     }
     definition

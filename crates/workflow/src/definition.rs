@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use evidence::catalogue::Action;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::DocumentsAllowed;
 
 /// A check a workflow can contain, named as in the workflow API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,9 +91,8 @@ pub enum LivenessMethod {
     Flashing,
 }
 
-/// Settings of one node. Scores and thresholds are 0 to 100, as in the API.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// Settings of one node, as [`crate::settings`] reads them. Scores and thresholds are 0 to 100, as in the API.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodeConfig {
     /// A score at or below this declines.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,21 +118,90 @@ pub struct NodeConfig {
     /// What to do with single risks, instead of the catalogue's default.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub actions: BTreeMap<String, Action>,
-    /// Settings of other features, kept as they came.
+    /// Accepted document types by issuing state, beside the two lists above; empty accepts all.
+    #[serde(skip_serializing_if = "DocumentsAllowed::is_empty")]
+    pub documents_allowed: DocumentsAllowed,
+    /// Whether the age is restricted: only ever together with `minimum_age`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_age_restrictions_enabled: Option<bool>,
+    /// How a screening is scored.
     #[serde(flatten)]
-    pub other: BTreeMap<String, serde_json::Value>,
+    pub aml: AmlConfig,
+    /// What to do with kinds of risks, by the setting's name (`duplicated_user_action` …).
+    #[serde(flatten)]
+    pub policies: BTreeMap<String, Action>,
+    /// Settings that stand in the database and that this program cannot act on: whoever saved them expects more than is
+    /// checked, so a person looks at every session.
+    #[serde(flatten)]
+    pub unread: BTreeMap<String, Value>,
 }
 
-/// One feature at its place in a workflow.
+/// How a screening is scored; what is open has the documented default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct AmlConfig {
+    /// A risk below this is approved.
+    #[serde(rename = "aml_score_approve_threshold", skip_serializing_if = "Option::is_none")]
+    pub approve_threshold: Option<f64>,
+    /// A risk above this is declined.
+    #[serde(rename = "aml_score_review_threshold", skip_serializing_if = "Option::is_none")]
+    pub review_threshold: Option<f64>,
+    /// Hits with a lower match score are false positives.
+    #[serde(rename = "aml_match_score_threshold", skip_serializing_if = "Option::is_none")]
+    pub match_score_threshold: Option<u32>,
+    /// Weight of the name.
+    #[serde(rename = "aml_name_weight", skip_serializing_if = "Option::is_none")]
+    pub name_weight: Option<u32>,
+    /// Weight of the date of birth.
+    #[serde(rename = "aml_dob_weight", skip_serializing_if = "Option::is_none")]
+    pub dob_weight: Option<u32>,
+    /// Weight of the country.
+    #[serde(rename = "aml_country_weight", skip_serializing_if = "Option::is_none")]
+    pub country_weight: Option<u32>,
+    /// Whether the person is watched from now on.
+    #[serde(rename = "include_ongoing_monitoring", skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<bool>,
+    /// Whether adverse media are asked for.
+    #[serde(rename = "include_adverse_media", skip_serializing_if = "Option::is_none")]
+    pub adverse_media: Option<bool>,
+}
+
+/// One feature at its place in a workflow. Read from a database; what callers send goes through [`crate::settings::read`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredNode")]
 pub struct Node {
     /// Unique within the workflow; appears as `node_id` in decisions.
     pub id: String,
     /// The check.
     pub feature: Feature,
+    /// What its owner calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Its settings.
-    #[serde(default)]
     pub config: NodeConfig,
+}
+
+impl Node {
+    /// A node of a feature with the id that it has where a workflow names none.
+    pub fn new(feature: Feature, config: NodeConfig) -> Self {
+        Self { id: format!("feature_{}", feature.name().to_lowercase()), feature, label: None, config }
+    }
+}
+
+#[derive(Deserialize)]
+struct StoredNode {
+    id: String,
+    feature: Feature,
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(default)]
+    config: Map<String, Value>,
+}
+
+impl From<StoredNode> for Node {
+    fn from(stored: StoredNode) -> Self {
+        let config = NodeConfig::stored(stored.feature, &stored.config);
+        Self { id: stored.id, feature: stored.feature, label: stored.label, config }
+    }
 }
 
 /// A workflow: what is checked, and how its sessions behave.
@@ -176,20 +247,18 @@ pub enum InvalidDefinition {
         "Feature '{0}': thresholds must be between 0 and 100, the review threshold not below the decline threshold."
     )]
     Thresholds(&'static str),
+    /// An age restriction without an age, or an age that is not to restrict.
+    #[error(
+        "Feature '{0}': is_age_restrictions_enabled is true exactly when minimum_age is set. Change one of them."
+    )]
+    Age(&'static str),
 }
 
 impl Definition {
     /// A workflow of the given features with their default settings.
     pub fn of(features: &[Feature]) -> Self {
         Self {
-            nodes: features
-                .iter()
-                .map(|feature| Node {
-                    id: format!("feature_{}", feature.name().to_lowercase()),
-                    feature: *feature,
-                    config: NodeConfig::default(),
-                })
-                .collect(),
+            nodes: features.iter().map(|feature| Node::new(*feature, NodeConfig::default())).collect(),
             session_expiration_s: 604_800,
             max_retry_attempts: 3,
         }
@@ -208,6 +277,26 @@ impl Definition {
     /// Whether a returning person is recognised by their kept portrait, without a document.
     pub fn recognises_returning(&self) -> bool {
         self.has(Feature::FaceMatch) && !self.has(Feature::Ocr)
+    }
+
+    /// Settings of the database that this program cannot act on, each with its node.
+    pub fn unread(&self) -> Vec<String> {
+        let of = |node: &Node| -> Vec<String> {
+            node.config.unread.keys().map(|setting| format!("{}.{setting}", node.id)).collect()
+        };
+        self.nodes.iter().flat_map(of).collect()
+    }
+
+    /// What shall follow when a document was shown by another person before, where the workflow says it.
+    pub fn of_duplicated_users(&self) -> Option<Action> {
+        self.node(Feature::Ocr)?.config.policies.get("duplicated_user_action").copied()
+    }
+
+    /// Whether the workflow counts on a search for the person's face among the known ones.
+    pub fn counts_on_face_search(&self) -> bool {
+        let node = self.node(Feature::Liveness);
+        node.and_then(|node| node.config.policies.get("face_liveness_possible_duplicated_face_action"))
+            .is_some_and(|action| *action != Action::NoAction)
     }
 
     /// The active challenge that the workflow asks for, if any.
@@ -251,6 +340,13 @@ impl Definition {
                     min: 1,
                     max: 10,
                 });
+            }
+            if node
+                .config
+                .is_age_restrictions_enabled
+                .is_some_and(|on| on != node.config.minimum_age.is_some())
+            {
+                return Err(InvalidDefinition::Age(node.feature.name()));
             }
             let (decline, review) = (node.config.decline_threshold, node.config.review_threshold);
             let is_score = |value: f64| (0.0..=100.0).contains(&value);
@@ -312,11 +408,57 @@ mod tests {
         ] {
             let mut definition = Definition::of(&[Feature::Liveness]);
             let config = serde_json::json!({ "face_liveness_method": text });
-            definition.nodes[0].config = serde_json::from_value(config).unwrap();
+            let (config, complaints) = crate::settings::read(Feature::Liveness, config.as_object().unwrap());
+            definition.nodes[0].config = config;
+            assert!(complaints.is_empty());
             assert_eq!(definition.active_liveness(), method);
         }
         let unknown = serde_json::json!({ "face_liveness_method": "mind_reading" });
-        assert!(serde_json::from_value::<NodeConfig>(unknown).is_err());
+        assert_eq!(crate::settings::read(Feature::Liveness, unknown.as_object().unwrap()).1.len(), 1);
+    }
+
+    #[test]
+    fn a_stored_definition_with_settings_of_another_time_loads_and_keeps_them_aside() {
+        let stored = serde_json::json!({
+            "nodes": [
+                { "id": "feature_ocr", "feature": "OCR", "config": {
+                    "documents_allowed": { "ESP": { "P": { "enabled": 1 } } },
+                    "duplicated_user_action": 7, "of_tomorrow": { "a": [1] }, "minimum_age": 18,
+                } },
+                { "id": "feature_liveness", "feature": "LIVENESS" },
+            ],
+            "session_expiration_s": 604_800, "max_retry_attempts": 3,
+        });
+        let definition: Definition = serde_json::from_value(stored).unwrap();
+        assert_eq!(definition.unread(), ["feature_ocr.duplicated_user_action", "feature_ocr.of_tomorrow"]);
+        let config = &definition.nodes[0].config;
+        assert_eq!(config.minimum_age, Some(18));
+        assert!(!config.documents_allowed.accepts(Some("UTO"), Some("P")));
+        // Saved again, nothing of it is lost.
+        let again: Definition = serde_json::from_value(serde_json::to_value(&definition).unwrap()).unwrap();
+        assert_eq!(again, definition);
+    }
+
+    #[test]
+    fn an_age_restriction_and_an_age_come_together() {
+        let of = |config: Value| {
+            let (config, complaints) = crate::settings::read(Feature::Ocr, config.as_object().unwrap());
+            assert!(complaints.is_empty());
+            Definition { nodes: vec![Node::new(Feature::Ocr, config)], ..Definition::of(&[]) }.validate()
+        };
+        for good in [
+            serde_json::json!({ "is_age_restrictions_enabled": true, "minimum_age": 18 }),
+            serde_json::json!({ "is_age_restrictions_enabled": false }),
+            serde_json::json!({ "minimum_age": 18 }),
+        ] {
+            assert_eq!(of(good), Ok(()));
+        }
+        for bad in [
+            serde_json::json!({ "is_age_restrictions_enabled": true }),
+            serde_json::json!({ "is_age_restrictions_enabled": false, "minimum_age": 18 }),
+        ] {
+            assert_eq!(of(bad), Err(InvalidDefinition::Age("OCR")));
+        }
     }
 
     #[test]

@@ -113,9 +113,7 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
     let feature = node.feature;
     let default_action = |code: &str| {
         node.config
-            .actions
-            .get(code)
-            .copied()
+            .action_of(code)
             .unwrap_or_else(|| catalogue::describe(code, feature.decision_name()).action)
     };
     let mut add = |code: &str, action: Action, shows: serde_json::Value| {
@@ -129,16 +127,24 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
         add(&signal.risk, action, signal.shows.clone());
     }
 
+    // What was not judged is never approved; the settings may ask for more than a look.
+    let unjudged = |code: &str| node.config.action_of(code).unwrap_or(Action::Review).max(Action::Review);
     match &finding.state {
         CheckState::Done => {}
         CheckState::Failed(reason) => {
-            add(feature.could_not_run(), Action::Review, serde_json::json!({ "reason": reason }));
+            let code = feature.could_not_run();
+            add(code, unjudged(code), serde_json::json!({ "reason": reason }));
         }
         CheckState::NotEvaluated(reason) => {
             let code =
                 if feature == Feature::Liveness { "LIVENESS_NOT_EVALUATED" } else { feature.could_not_run() };
-            add(code, Action::Review, serde_json::json!({ "reason": reason }));
+            add(code, unjudged(code), serde_json::json!({ "reason": reason }));
         }
+    }
+
+    if !node.config.unread.is_empty() {
+        let settings: Vec<&String> = node.config.unread.keys().collect();
+        add("WORKFLOW_SETTING_NOT_APPLIED", Action::Review, serde_json::json!({ "settings": settings }));
     }
 
     if let Some(code) = low_score_code(feature)
@@ -155,7 +161,10 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
                     add(&signal.risk, Action::Review, signal.shows.clone());
                 }
             }
-            None => add(feature.could_not_run(), Action::Review, serde_json::json!({ "reason": "no score" })),
+            None => {
+                let code = feature.could_not_run();
+                add(code, unjudged(code), serde_json::json!({ "reason": "no score" }));
+            }
             Some(score) => {
                 let shows = serde_json::json!({ "score": score });
                 if decline.is_some_and(|threshold| score <= threshold) {
@@ -178,7 +187,8 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
             let code = if feature == Feature::Ocr { "MINIMUM_AGE_NOT_MET" } else { "AGE_BELOW_MINIMUM" };
             match finding.age.filter(|age| age.is_finite()) {
                 Some(age) if age < f64::from(minimum) => {
-                    add(code, Action::Decline, serde_json::json!({ "minimum_age": minimum }));
+                    let action = node.config.action_of(code).unwrap_or(Action::Decline);
+                    add(code, action, serde_json::json!({ "minimum_age": minimum }));
                 }
                 Some(_) => {}
                 None if feature == Feature::Ocr => {
@@ -192,7 +202,11 @@ pub fn judge(node: &Node, finding: &Finding) -> Verdict {
         };
         if feature == Feature::Ocr
             && !(accepted(&node.config.accepted_countries, &finding.country)
-                && accepted(&node.config.accepted_documents, &finding.document))
+                && accepted(&node.config.accepted_documents, &finding.document)
+                && node
+                    .config
+                    .documents_allowed
+                    .accepts(finding.country.as_deref(), finding.document.as_deref()))
         {
             add(
                 "DOCUMENT_NOT_SUPPORTED_FOR_APPLICATION",
@@ -260,7 +274,7 @@ mod tests {
     use crate::{Definition, NodeConfig};
 
     fn node(feature: Feature, config: NodeConfig) -> Node {
-        Node { id: "n".into(), feature, config }
+        Node { id: "n".into(), ..Node::new(feature, config) }
     }
 
     fn matching() -> Node {
@@ -313,6 +327,122 @@ mod tests {
         let verdict = judge(&node(Feature::Ocr, config), &Finding::done(Feature::Ocr));
         assert_eq!(verdict.warnings[0].risk, "DOCUMENT_NOT_SUPPORTED_FOR_APPLICATION");
         assert_eq!(verdict.status, FeatureStatus::Declined);
+    }
+
+    fn configured(feature: Feature, config: Value) -> Node {
+        let (config, complaints) = crate::settings::read(feature, config.as_object().unwrap());
+        assert!(complaints.is_empty(), "{complaints:?}");
+        node(feature, config)
+    }
+
+    #[test]
+    fn a_document_that_the_policy_does_not_list_is_declined_and_the_listed_one_approved() {
+        let node = configured(
+            Feature::Ocr,
+            serde_json::json!({ "documents_allowed": { "ESP": { "P": { "enabled": 1 } } } }),
+        );
+        let of = |country: &str, document: &str| Finding {
+            country: Some(country.to_owned()),
+            document: Some(document.to_owned()),
+            ..Finding::done(Feature::Ocr)
+        };
+        assert_eq!(judge(&node, &of("ESP", "P")).status, FeatureStatus::Approved);
+        for finding in [of("UTO", "P"), of("ESP", "ID"), Finding::done(Feature::Ocr)] {
+            assert_eq!(judge(&node, &finding).status, FeatureStatus::Declined);
+        }
+    }
+
+    #[test]
+    fn the_published_thresholds_decide() {
+        for (feature, prefix) in [(Feature::FaceMatch, "face_match"), (Feature::Liveness, "face_liveness")] {
+            let node =
+                configured(feature, serde_json::json!({ format!("{prefix}_score_decline_threshold"): 100 }));
+            let scored = |score| Finding { score: Some(score), ..Finding::done(feature) };
+            assert_eq!(judge(&node, &scored(100.0)).status, FeatureStatus::Declined);
+            let node = configured(
+                feature,
+                serde_json::json!({ format!("{prefix}_score_decline_threshold"): 10, format!("{prefix}_score_review_threshold"): 90 }),
+            );
+            assert_eq!(judge(&node, &scored(50.0)).status, FeatureStatus::InReview);
+            assert_eq!(judge(&node, &scored(95.0)).status, FeatureStatus::Approved);
+        }
+    }
+
+    #[test]
+    fn every_action_setting_decides_over_its_risk() {
+        for (feature, setting, risk) in [
+            (Feature::Ocr, "duplicated_user_action", "POSSIBLE_DUPLICATED_USER"),
+            (Feature::Ocr, "expected_details_mismatch_action", "FULL_NAME_MISMATCH_WITH_PROVIDED"),
+            (Feature::Ocr, "expiration_date_not_detected_action", "EXPIRATION_DATE_NOT_DETECTED"),
+            (Feature::Ocr, "inconsistent_data_action", "DATA_INCONSISTENT"),
+            (Feature::Ocr, "invalid_mrz_action", "MRZ_VALIDATION_FAILED"),
+            (Feature::Ocr, "invalid_code_action", "BARCODE_VALIDATION_FAILED"),
+            (Feature::Ocr, "unparsed_address_action", "UNPARSED_ADDRESS"),
+            (
+                Feature::Ocr,
+                "document_or_personal_number_format_mismatch_action",
+                "DOCUMENT_NUMBER_FORMAT_MISMATCH",
+            ),
+            (Feature::Ocr, "document_without_portrait_action", "PORTRAIT_IMAGE_NOT_DETECTED"),
+            (Feature::Ocr, "image_quality_too_low_action", "POOR_DOCUMENT_QUALITY"),
+            (Feature::Nfc, "skip_nfc_action", "SKIPPED_NFC_VALIDATION"),
+            (Feature::Nfc, "unverified_chip_action", "NFC_CHIP_NOT_VERIFIED"),
+            (Feature::Liveness, "face_liveness_multiple_faces_action", "MULTIPLE_FACES_DETECTED"),
+            (Feature::Liveness, "face_liveness_possible_duplicated_face_action", "POSSIBLE_DUPLICATED_FACE"),
+            (Feature::FaceMatch, "face_match_not_computed_action", "NO_REFERENCE_IMAGE"),
+        ] {
+            let finding = Finding {
+                signals: vec![Signal::certain(risk, "t/1", Value::Null)],
+                score: Some(100.0),
+                ..Finding::done(feature)
+            };
+            for (action, status) in [
+                ("NO_ACTION", FeatureStatus::Approved),
+                ("REVIEW", FeatureStatus::InReview),
+                ("DECLINE", FeatureStatus::Declined),
+            ] {
+                if setting == "face_match_not_computed_action" && action == "NO_ACTION" {
+                    continue;
+                }
+                let mut config = serde_json::json!({ setting: action });
+                if matches!(feature, Feature::Liveness | Feature::FaceMatch) {
+                    config["decline_threshold"] = 50.into();
+                }
+                assert_eq!(
+                    judge(&configured(feature, config), &finding).status,
+                    status,
+                    "{setting} {action}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_action_of_the_minimum_age_decides_over_it() {
+        let finding = Finding { age: Some(17.0), ..Finding::done(Feature::Ocr) };
+        let node = configured(
+            Feature::Ocr,
+            serde_json::json!({ "minimum_age": 18, "minimum_age_action": "REVIEW" }),
+        );
+        assert_eq!(judge(&node, &finding).status, FeatureStatus::InReview);
+        let estimated = Finding { age: Some(17.0), ..Finding::done(Feature::AgeEstimation) };
+        for setting in ["minimum_age", "minimum_age_threshold", "age_estimation_decline_threshold"] {
+            let node = configured(Feature::AgeEstimation, serde_json::json!({ setting: 18 }));
+            assert_eq!(judge(&node, &estimated).status, FeatureStatus::Declined, "{setting}");
+        }
+    }
+
+    #[test]
+    fn a_stored_setting_that_nothing_acts_on_sends_the_session_to_a_person() {
+        let stored = serde_json::json!({ "id": "n", "feature": "OCR", "config": { "of_tomorrow": true } });
+        let node: Node = serde_json::from_value(stored).unwrap();
+        let verdict = judge(&node, &Finding::done(Feature::Ocr));
+        assert_eq!(verdict.status, FeatureStatus::InReview);
+        assert_eq!(verdict.warnings[0].risk, "WORKFLOW_SETTING_NOT_APPLIED");
+        assert_eq!(
+            verdict.warnings[0].additional_data,
+            Some(serde_json::json!({ "settings": ["of_tomorrow"] }))
+        );
     }
 
     #[test]

@@ -23,12 +23,16 @@ mod decide;
 mod definition;
 mod judge;
 mod name;
+mod nearest;
+pub mod settings;
 mod status;
 mod step;
 
 pub use chip::with_proven_chip;
 pub use decide::decide;
-pub use definition::{Definition, Feature, InvalidDefinition, LivenessMethod, Node, NodeConfig};
+pub use definition::{AmlConfig, Definition, Feature, InvalidDefinition, LivenessMethod, Node, NodeConfig};
 pub use judge::{CheckState, Finding, Verdict, Warning, judge};
+pub use nearest::nearest;
+pub use settings::DocumentsAllowed;
 pub use status::{Event, FeatureStatus, NotAllowed, SessionStatus, transition};
 pub use step::{Capture, Progress, Step, next_step};

@@ -39,16 +39,14 @@ pub(crate) struct Body {
 pub(crate) async fn record(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let given = Given {
+    let given = body.read(|fields| Given {
         vendor_data: fields.required_text("vendor_data", 1_000).unwrap_or_default(),
         text: fields.required_text("text", 20_000).unwrap_or_default(),
         text_version: fields.required_text("text_version", 100).unwrap_or_default(),
         language: fields.required_text("language", 20).unwrap_or_default(),
-    };
-    fields.finish()?;
+    })?;
     let consent = app.service.record_consent(&caller.access, given).await?;
     Ok(caller.answer((StatusCode::CREATED, Json(consent))))
 }
@@ -60,13 +58,16 @@ pub(crate) async fn record(
 pub(crate) async fn list(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
-    QueryFields(mut fields): QueryFields,
+    query: QueryFields,
 ) -> Result<Response, Failure> {
-    let vendor_data = fields.required_text("vendor_data", 1_000).unwrap_or_default();
-    fields.finish()?;
+    let vendor_data = query.read(vendor_data)?;
     let consents =
         app.service.consents(&caller.access, &vendor_data).await?.ok_or_else(Failure::not_found)?;
     Ok(caller.answer(Json(json!({ "count": consents.len(), "results": consents }))))
+}
+
+fn vendor_data(fields: &mut Fields) -> String {
+    fields.required_text("vendor_data", 1_000).unwrap_or_default()
 }
 
 /// Whose consent is taken back.
@@ -83,11 +84,9 @@ pub(crate) struct Withdrawal {
 pub(crate) async fn withdraw(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let vendor_data = fields.required_text("vendor_data", 1_000).unwrap_or_default();
-    fields.finish()?;
+    let vendor_data = body.read(vendor_data)?;
     let withdrawn =
         app.service.withdraw_consent(&caller.access, &vendor_data).await?.ok_or_else(Failure::not_found)?;
     Ok(caller.answer(Json(json!({ "vendor_data": vendor_data, "withdrawn": withdrawn }))))

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::{
     app::{App, ClientAddress},
-    http::limit::Budget,
+    http::{body::printable, limit::Budget},
 };
 
 /// What is asked.
@@ -131,8 +131,9 @@ fn why_unreadable(body: &[u8], error: &serde_json::Error) -> String {
             // serde names the field: "unknown field `x`, expected …" or "duplicate field `x`".
             let text = error.to_string();
             let kind = if text.starts_with("duplicate") { "Duplicate field" } else { "Unknown field" };
+            let name = printable(text.split('`').nth(1).unwrap_or_default());
             format!(
-                "{kind} in request body. Allowed once each: date_of_birth, min_age, time_zone, jurisdiction, disclose"
+                "{kind} in request body: {name}. Allowed once each: date_of_birth, min_age, time_zone, jurisdiction, disclose"
             )
         }
         serde_json::error::Category::Data => OBJECT.to_owned(),

@@ -17,7 +17,7 @@ use service::{
 };
 use workflow::LivenessMethod;
 
-use super::routes::{KEY_FIELD, KEY_LENGTH, Program, done, key_in, not_now, refused};
+use super::routes::{KEY_FIELD, KEY_LENGTH, Program, done, key_in, not_now, refused, sent};
 use crate::{
     app::App,
     http::{
@@ -51,7 +51,11 @@ pub(crate) async fn begin(State(app): State<App>, Program(visitor): Program, bod
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
-    let kind = match body.split('&').find_map(|pair| pair.strip_prefix("kind=")) {
+    let kind = match sent(&body, |fields| fields.choice("kind", &["ACTIVE_3D", "FLASHING"])) {
+        Ok(kind) => kind,
+        Err(failure) => return failure.into_response(),
+    };
+    let kind = match kind {
         Some("ACTIVE_3D") => Some(LivenessMethod::Active3d),
         Some("FLASHING") => Some(LivenessMethod::Flashing),
         _ => None,
@@ -68,32 +72,36 @@ pub(crate) async fn frames(State(app): State<App>, Program(visitor): Program, re
         Ok(form) => form,
         Err(failure) => return failure.into_response(),
     };
-    let fields = &mut form.fields;
-    let visitor = match visitor.acting(&app, fields.text(KEY_FIELD, KEY_LENGTH).as_deref()) {
+    let visitor = match visitor.acting(&app, form.text(KEY_FIELD)) {
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
-    let nonce = fields.required_text("nonce", 32).unwrap_or_default();
-    let index = fields.integer("batch", 0, 1_000).and_then(|index| usize::try_from(index).ok());
-    if index.is_none() {
-        fields.complain("batch", "This field is required.");
-    }
-    let last = fields.boolean("last").unwrap_or(false);
-    let camera = fields.text("camera", 300).unwrap_or_default();
-    let times: Option<Vec<u64>> = fields
-        .required_text("times", 400)
-        .unwrap_or_default()
-        .split(',')
-        .map(|time| time.trim().parse().ok().filter(|ms| *ms < 3_600_000))
-        .collect();
-    if times.is_none() {
-        fields.complain("times", "Whole milliseconds, one for each frame, separated by commas.");
-    }
+    let read = form.read_fields(|fields| {
+        let _ = fields.text(KEY_FIELD, KEY_LENGTH);
+        let nonce = fields.required_text("nonce", 32).unwrap_or_default();
+        let index = fields.integer("batch", 0, 1_000).and_then(|index| usize::try_from(index).ok());
+        if index.is_none() {
+            fields.complain("batch", "This field is required.");
+        }
+        let last = fields.boolean("last").unwrap_or(false);
+        let camera = fields.text("camera", 300).unwrap_or_default();
+        let times: Option<Vec<u64>> = fields
+            .required_text("times", 400)
+            .unwrap_or_default()
+            .split(',')
+            .map(|time| time.trim().parse().ok().filter(|ms| *ms < 3_600_000))
+            .collect();
+        if times.is_none() {
+            fields.complain("times", "Whole milliseconds, one for each frame, separated by commas.");
+        }
+        (nonce, index, last, camera, times)
+    });
     let frames: Vec<Vec<u8>> =
         FRAMES.iter().map_while(|field| form.file(field.name)).map(|bytes| bytes.to_vec()).collect();
-    if let Err(failure) = form.fields.finish() {
-        return failure.into_response();
-    }
+    let (nonce, index, last, camera, times) = match read {
+        Ok(read) => read,
+        Err(failure) => return failure.into_response(),
+    };
     let batch = FrameBatch {
         nonce,
         index: index.unwrap_or_default(),

@@ -26,7 +26,9 @@ use super::{
 use crate::{
     app::{App, ClientAddress},
     http::{
+        body::read_small,
         failure::Failure,
+        fields::Fields,
         form::{FileField, Form, PICTURES, PICTURES_AND_PDF},
         limit::Budget,
     },
@@ -114,6 +116,15 @@ pub(super) fn key_in(body: &str) -> Option<String> {
     field.map(str::to_owned).or_else(|| {
         let json = serde_json::from_str::<serde_json::Value>(body).ok()?;
         json[KEY_FIELD].as_str().map(str::to_owned)
+    })
+}
+
+/// What `read` takes out of such a body beside the key; what it does not ask for is refused by name. The key is looked
+/// at before, with [`key_in`].
+pub(super) fn sent<T>(body: &str, read: impl FnOnce(&mut Fields) -> T) -> Result<T, Failure> {
+    read_small(body, |fields| {
+        let _ = fields.text(KEY_FIELD, KEY_LENGTH);
+        read(fields)
     })
 }
 
@@ -374,9 +385,11 @@ pub(crate) async fn consent(State(app): State<App>, visitor: Visitor, body: Stri
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
-    let agreed = body.split('&').any(|pair| pair == "agree=true" || pair == "agree=on")
-        || serde_json::from_str::<serde_json::Value>(&body).is_ok_and(|value| value["agree"] == json!(true));
-    if !agreed {
+    let agreed = match sent(&body, |fields| fields.boolean("agree")) {
+        Ok(agreed) => agreed,
+        Err(failure) => return failure.into_response(),
+    };
+    if agreed != Some(true) {
         let message = pages::must_agree(visitor.language);
         return refused(&app, &visitor, StatusCode::BAD_REQUEST, "consent_required", &message);
     }
@@ -411,16 +424,22 @@ pub(crate) async fn capture(
             return refused(&app, &visitor, StatusCode::BAD_REQUEST, "file_not_taken", message);
         }
     };
-    let key = form.fields.text(KEY_FIELD, KEY_LENGTH);
-    let visitor = match visitor.acting(&app, key.as_deref()) {
+    let visitor = match visitor.acting(&app, form.text(KEY_FIELD)) {
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
-    let how = form.fields.text("how", 20).unwrap_or_else(|| "upload".to_owned());
+    let how = form.read_fields(|fields| {
+        let _ = fields.text(KEY_FIELD, KEY_LENGTH);
+        fields.choice("how", &["camera", "upload"]).unwrap_or("upload")
+    });
+    let how = match how {
+        Ok(how) => how,
+        Err(failure) => return failure.into_response(),
+    };
     let Some(image) = form.file("image") else {
         return Failure::field("image", "No file was submitted.").into_response();
     };
-    match app.service.capture(visitor.token(), side, image.to_vec(), &how).await {
+    match app.service.capture(visitor.token(), side, image.to_vec(), how).await {
         Ok(()) => done(&app, &visitor).await,
         Err(CaptureError::Picture { code, message }) => {
             refused(&app, &visitor, StatusCode::BAD_REQUEST, code, &message)
@@ -436,6 +455,9 @@ pub(crate) async fn skip_back(State(app): State<App>, visitor: Visitor, body: St
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
+    if let Err(failure) = sent(&body, |_| ()) {
+        return failure.into_response();
+    }
     match app.service.skip_back(visitor.token()).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
@@ -448,6 +470,9 @@ pub(crate) async fn withdraw(State(app): State<App>, visitor: Visitor, body: Str
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
+    if let Err(failure) = sent(&body, |_| ()) {
+        return failure.into_response();
+    }
     match app.service.withdraw_in_session(visitor.token()).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),
@@ -460,6 +485,9 @@ pub(crate) async fn submit(State(app): State<App>, visitor: Visitor, body: Strin
         Ok(visitor) => visitor,
         Err(mixed) => return *mixed,
     };
+    if let Err(failure) = sent(&body, |_| ()) {
+        return failure.into_response();
+    }
     match app.service.submit(visitor.token()).await {
         Ok(()) => done(&app, &visitor).await,
         Err(error) => not_now(&app, &visitor, error),

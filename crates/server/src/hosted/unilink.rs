@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{App, ClientAddress},
-    http::{failure::Failure, limit::Budget},
+    http::{body::read_small, failure::Failure, limit::Budget},
 };
 
 /// `GET /u/{link}` — who asks, and a button.
@@ -49,9 +49,14 @@ pub(crate) async fn start(
     client: ClientAddress,
     Path(link): Path<String>,
     headers: HeaderMap,
+    body: String,
 ) -> Response {
     let language = Language::of(None, &headers);
     if let Err(failure) = app.addresses.count(&client.0, Budget::Unilink, app.now_s()) {
+        return failure.into_response();
+    }
+    // The button sends nothing beside the link.
+    if let Err(failure) = read_small(&body, |_| ()) {
         return failure.into_response();
     }
     let mark = link_mark(&link);
@@ -68,7 +73,7 @@ pub(crate) async fn start(
             Ok(None) => app.pages.lost(language, &app.settings.frame_ancestors),
             Err(error) => Failure::from(error).into_response(),
         },
-        Err(StartError::UnknownWorkflow | StartError::Portrait(_)) => {
+        Err(StartError::UnknownWorkflow | StartError::Portrait(_) | StartError::Expected(_)) => {
             app.pages.lost(language, &app.settings.frame_ancestors)
         }
         Err(StartError::Store(error)) => Failure::from(error).into_response(),

@@ -3,14 +3,30 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
 };
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::{failure::Failure, fields::Fields, json, parts::QueryFields};
 
 /// A JSON object of at most as many bytes as the route takes.
-pub(crate) struct JsonObject(pub(crate) Map<String, Value>);
+pub(crate) struct JsonObject(Map<String, Value>);
+
+impl JsonObject {
+    /// Takes the fields out; each that `read` does not ask for is refused by name.
+    ///
+    /// # Errors
+    /// Every complaint at once.
+    pub(crate) fn read<T>(self, read: impl FnOnce(&mut Fields) -> T) -> Result<T, Failure> {
+        Fields::read(self.0, read)
+    }
+
+    /// The object as it came: for comparing two requests with each other, or for a declared type that knows its own
+    /// fields and refuses others.
+    pub(crate) fn as_sent(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
 
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = Failure;
@@ -29,20 +45,46 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| body_failure(rejection.status()))?;
-        match serde_json::from_slice(&bytes) {
+        match json::parse(&bytes) {
             Ok(Value::Object(object)) => Ok(Self(object)),
             Ok(_) => Err(Failure::detail(
                 StatusCode::BAD_REQUEST,
                 "invalid_body",
                 "Invalid data. Expected a dictionary.",
             )),
-            Err(error) => Err(Failure::detail(
-                StatusCode::BAD_REQUEST,
-                "parse_error",
-                &format!("JSON parse error - line {} column {}.", error.line(), error.column()),
-            )),
+            Err(error) => Err(unparsed(&error)),
         }
     }
+}
+
+/// Takes the fields out of a small body that is read as a text: a plain form, or JSON.
+///
+/// # Errors
+/// Every complaint at once, also about each field that `read` does not ask for.
+pub(crate) fn read_small<T>(body: &str, read: impl FnOnce(&mut Fields) -> T) -> Result<T, Failure> {
+    if body.trim_start().starts_with('{') {
+        return match json::parse(body.as_bytes()) {
+            Ok(Value::Object(object)) => Fields::read(object, read),
+            Ok(_) => Err(body_failure(StatusCode::BAD_REQUEST)),
+            Err(error) => Err(unparsed(&error)),
+        };
+    }
+    // A plain form is written as a query is.
+    let uri: Uri = format!("/?{}", body.trim()).parse().map_err(|_| body_failure(StatusCode::BAD_REQUEST))?;
+    QueryFields::of(&uri).map_err(|_| body_failure(StatusCode::BAD_REQUEST))?.read(read)
+}
+
+/// What is said of a text that is no JSON, or in which a key stands twice.
+pub(crate) fn unparsed(error: &serde_json::Error) -> Failure {
+    let (line, column) = (error.line(), error.column());
+    if error.is_data() {
+        let text = error.to_string();
+        let what = text.split(" at line ").next().unwrap_or_default();
+        let text = format!("JSON parse error - line {line} column {column}: {what}. Send it once.");
+        return Failure::detail(StatusCode::BAD_REQUEST, "duplicate_key", &text);
+    }
+    let text = format!("JSON parse error - line {line} column {column}.");
+    Failure::detail(StatusCode::BAD_REQUEST, "parse_error", &text)
 }
 
 /// What is said when a body could not be taken whole.

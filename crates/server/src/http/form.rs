@@ -31,12 +31,14 @@ pub(crate) const PICTURES_AND_PDF: &[&str] = &["tiff", "jpg", "jpeg", "png", "we
 const MAX_PARTS: usize = 64;
 /// Most bytes of one text field.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
+/// What is said of a field that stands twice.
+const TWICE: &str = "This is given more than once. Send it once.";
 
 /// A form that was read whole.
 pub(crate) struct Form {
     files: Vec<(&'static str, Bytes)>,
-    /// The text fields.
-    pub(crate) fields: Fields,
+    texts: Map<String, Value>,
+    known: Vec<String>,
 }
 
 impl Form {
@@ -82,17 +84,20 @@ impl Form {
                             .entry(field.name)
                             .or_insert_with(|| serde_json::json!(["The submitted file is empty."]));
                     }
-                    Some(bytes) => {
-                        taken.retain(|(name, _)| *name != field.name);
-                        taken.push((field.name, bytes));
+                    Some(_) if taken.iter().any(|(name, _)| *name == field.name) => {
+                        complaints.entry(field.name).or_insert_with(|| serde_json::json!([TWICE]));
                     }
+                    Some(bytes) => taken.push((field.name, bytes)),
                     None => {
                         let text = format!("File size should not exceed {} MB", field.max_megabytes);
                         complaints.entry(field.name).or_insert_with(|| serde_json::json!([text]));
                     }
                 }
             } else if let Some(bytes) = collect(part, MAX_TEXT_BYTES).await? {
-                texts.insert(name, Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+                let text = Value::String(String::from_utf8_lossy(&bytes).into_owned());
+                if texts.insert(name.clone(), text).is_some() {
+                    complaints.entry(printable(&name)).or_insert_with(|| serde_json::json!([TWICE]));
+                }
             } else {
                 complaints
                     .entry(printable(&name))
@@ -105,10 +110,24 @@ impl Form {
             }
         }
         if complaints.is_empty() {
-            Ok(Self { files: taken, fields: Fields::new(texts) })
+            let known = files.iter().map(|field| field.name.to_owned()).collect();
+            Ok(Self { files: taken, texts, known })
         } else {
             Err(Failure::fields(complaints))
         }
+    }
+
+    /// A text field, which stays to be read: for what decides whether the rest is looked at.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).and_then(Value::as_str)
+    }
+
+    /// Takes the text fields out; each that `read` does not ask for is refused by name.
+    ///
+    /// # Errors
+    /// Every complaint at once.
+    pub(crate) fn read_fields<T>(&mut self, read: impl FnOnce(&mut Fields) -> T) -> Result<T, Failure> {
+        Fields::read_texts(std::mem::take(&mut self.texts), Map::new(), self.known.clone(), read)
     }
 
     /// Takes a file out of the form.

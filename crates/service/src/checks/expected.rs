@@ -56,7 +56,17 @@ pub(super) fn signals(record: &Record, expected: &Value) -> Vec<Signal> {
     {
         differs("FULL_NAME_MISMATCH_WITH_PROVIDED", "full_name");
     }
+    out.extend(unexpected_type(record.document_type.as_deref(), expected));
     out
+}
+
+/// Whether the document is of none of the types that are expected. One whose type was not read is of none.
+fn unexpected_type(document_type: Option<&str>, expected: &Value) -> Option<Signal> {
+    let types = expected["expected_document_types"].as_array().filter(|types| !types.is_empty())?;
+    let read = super::code_of(document_type);
+    let expected = types.iter().filter_map(Value::as_str).any(|code| Some(code) == read);
+    let shows = json!({ "field": "document_type", "expected": types, "read": read });
+    (!expected).then(|| Signal::certain("DOCUMENT_NOT_SUPPORTED_FOR_APPLICATION", METHOD, shows))
 }
 
 /// Whether one name may be the other: every token of the shorter one stands in the longer one, in any order,
@@ -74,7 +84,20 @@ pub(crate) fn same_name(given: &str, read: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::same_name;
+    use serde_json::json;
+
+    use super::{same_name, unexpected_type};
+
+    #[test]
+    fn a_document_of_another_type_than_expected_is_not_accepted_nor_is_one_whose_type_was_not_read() {
+        let expected = json!({ "expected_document_types": ["DL", "ID"] });
+        assert_eq!(unexpected_type(Some("Identity Card"), &expected), None);
+        for other in [Some("Passport"), None] {
+            let signal = unexpected_type(other, &expected).unwrap();
+            assert_eq!(signal.risk, "DOCUMENT_NOT_SUPPORTED_FOR_APPLICATION");
+        }
+        assert_eq!(unexpected_type(None, &json!({})), None);
+    }
 
     #[test]
     fn order_script_and_further_given_names_make_no_difference_but_another_name_does() {

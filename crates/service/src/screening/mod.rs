@@ -161,7 +161,7 @@ fn settle(block: &mut Value, settings: &Settings) {
 /// A node with the settings of nobody.
 fn any_node() -> Node {
     let node = Definition::of(&[Feature::Aml]).nodes.pop();
-    node.unwrap_or(Node { id: "feature_aml".to_owned(), feature: Feature::Aml, config: Default::default() })
+    node.unwrap_or(Node::new(Feature::Aml, Default::default()))
 }
 
 /// The evidence of a block that was settled. The bands of the settings decide what a match does, so the node's

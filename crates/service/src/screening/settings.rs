@@ -2,7 +2,6 @@
 
 use aml::{Profile, didit::Thresholds, profile::DiditWeights};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use workflow::NodeConfig;
 
 /// Settings of one screening. Two screenings with equal settings, lists and engine give equal results.
@@ -25,43 +24,17 @@ impl Settings {
     /// # Errors
     /// The API's sentence about what is wrong.
     pub fn of_node(config: &NodeConfig) -> Result<Self, String> {
-        let mut settings = Self::default();
-        let number = |field: &str, default: f64| match config.other.get(field) {
-            None | Some(Value::Null) => Ok(default),
-            Some(value) => value
-                .as_f64()
-                .filter(|number| (0.0..=100.0).contains(number))
-                .ok_or_else(|| format!("{field}: A number from 0 to 100 is required.")),
-        };
-        let whole = |field: &str, default: u32| {
-            let value = number(field, f64::from(default))?;
-            if value.fract() != 0.0 {
-                return Err(format!("{field}: A valid integer is required."));
-            }
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, 0 to 100")]
-            let value = value as u32;
-            Ok(value)
-        };
-        settings.thresholds.approve = number("aml_score_approve_threshold", settings.thresholds.approve)?;
-        settings.thresholds.review = number("aml_score_review_threshold", settings.thresholds.review)?;
-        settings.thresholds.match_score = f64::from(whole("aml_match_score_threshold", 93)?);
-        settings.weights = DiditWeights {
-            name: whole("aml_name_weight", settings.weights.name)?,
-            birth: whole("aml_dob_weight", settings.weights.birth)?,
-            country: whole("aml_country_weight", settings.weights.country)?,
-        };
-        for field in ["include_ongoing_monitoring", "is_ongoing_monitoring_enabled"] {
-            match config.other.get(field) {
-                None | Some(Value::Null) => {}
-                Some(Value::Bool(on)) => settings.monitoring |= on,
-                Some(_) => return Err(format!("{field}: Must be a valid boolean.")),
-            }
-        }
-        match config.other.get("include_adverse_media") {
-            None | Some(Value::Null) => {}
-            Some(Value::Bool(on)) => settings.adverse_media = *on,
-            Some(_) => return Err("include_adverse_media: Must be a valid boolean.".to_owned()),
-        }
+        let (mut settings, aml) = (Self::default(), &config.aml);
+        let bands = &mut settings.thresholds;
+        bands.approve = aml.approve_threshold.unwrap_or(bands.approve);
+        bands.review = aml.review_threshold.unwrap_or(bands.review);
+        bands.match_score = aml.match_score_threshold.map_or(93.0, f64::from);
+        let weights = &mut settings.weights;
+        weights.name = aml.name_weight.unwrap_or(weights.name);
+        weights.birth = aml.dob_weight.unwrap_or(weights.birth);
+        weights.country = aml.country_weight.unwrap_or(weights.country);
+        settings.monitoring = aml.monitoring.unwrap_or(false);
+        settings.adverse_media = aml.adverse_media.unwrap_or(false);
         settings.check()?;
         Ok(settings)
     }
@@ -100,11 +73,13 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn config(pairs: &[(&str, Value)]) -> NodeConfig {
-        let other = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        NodeConfig { other, ..NodeConfig::default() }
+        let given = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        workflow::settings::read(workflow::Feature::Aml, &given).0
     }
 
     #[test]
@@ -120,7 +95,27 @@ mod tests {
             config(&[("aml_score_approve_threshold", 90.into()), ("aml_score_review_threshold", 80.into())]);
         let error = Settings::of_node(&crossed).unwrap_err();
         assert_eq!(error, "Approve threshold (90.0) cannot be greater than review threshold (80.0)");
-        assert!(Settings::of_node(&config(&[("aml_match_score_threshold", 101.into())])).is_err());
+    }
+
+    #[test]
+    fn every_setting_of_a_node_reaches_the_screening() {
+        let given = config(&[
+            ("aml_score_approve_threshold", 10.into()),
+            ("aml_decline_threshold", 20.into()),
+            ("aml_match_score_threshold", 30.into()),
+            ("aml_name_weight", 50.into()),
+            ("aml_dob_weight", 30.into()),
+            ("aml_country_weight", 20.into()),
+            ("is_aml_ongoing_monitoring_enabled", true.into()),
+            ("include_adverse_media", true.into()),
+        ]);
+        let settings = Settings::of_node(&given).unwrap();
+        assert_eq!(
+            (settings.thresholds.approve, settings.thresholds.review, settings.thresholds.match_score),
+            (10.0, 20.0, 30.0)
+        );
+        assert_eq!((settings.weights.name, settings.weights.birth, settings.weights.country), (50, 30, 20));
+        assert!(settings.monitoring && settings.adverse_media);
     }
 
     #[test]

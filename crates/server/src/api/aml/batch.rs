@@ -20,10 +20,11 @@ use crate::{
     api::Detail,
     app::App,
     http::{
-        body::printable,
+        body::{printable, unparsed},
         caller::{Caller, WriteSessions},
         failure::Failure,
         fields::Fields,
+        json,
         limit::Budget,
         upload::Streamed,
     },
@@ -45,11 +46,12 @@ const MEDIA_TYPES: &[&str] = &[
 ];
 
 /// The caller's own name of a line, given back with its answer.
-fn id_of(object: &Map<String, Value>) -> Value {
+fn id_of(object: &Map<String, Value>) -> Result<Value, Value> {
     match object.get("id") {
-        Some(Value::String(id)) if id.len() <= 200 => json!(id),
-        Some(Value::Number(id)) => json!(id),
-        _ => Value::Null,
+        Some(Value::String(id)) if id.len() <= 200 => Ok(json!(id)),
+        Some(Value::Number(id)) => Ok(json!(id)),
+        None | Some(Value::Null) => Ok(Value::Null),
+        Some(_) => Err(json!({ "id": ["A number or a text of at most 200 characters is required."] })),
     }
 }
 
@@ -62,22 +64,25 @@ fn read(line: Line) -> (Value, Result<Asked, Value>) {
             return (Value::Null, Err(json!({ "detail": text, "code": "line_too_long" })));
         }
     };
-    let object = match serde_json::from_slice(&line) {
+    let object = match json::parse(&line) {
         Ok(Value::Object(object)) => object,
         Ok(_) => {
             let error = json!({ "detail": "Invalid data. Expected a dictionary.", "code": "invalid_body" });
             return (Value::Null, Err(error));
         }
-        Err(error) => {
-            let text = format!("JSON parse error - column {}.", error.column());
-            return (Value::Null, Err(json!({ "detail": text, "code": "parse_error" })));
-        }
+        Err(error) => return (Value::Null, Err(unparsed(&error).into_body())),
     };
-    let id = id_of(&object);
-    let mut fields = Fields::new(object);
-    let (person, settings) = super::question(&mut fields);
-    match super::settled(fields, &settings) {
-        Ok(()) => (id, Ok(Asked::new(&person, settings))),
+    let id = match id_of(&object) {
+        Ok(id) => id,
+        Err(error) => return (Value::Null, Err(error)),
+    };
+    let read = Fields::read(object, |fields| {
+        // Read already: see `id_of`.
+        let _ = fields.any("id");
+        super::question(fields)
+    });
+    match read.and_then(|(person, settings)| super::settled(&settings).map(|()| (person, settings))) {
+        Ok((person, settings)) => (id, Ok(Asked::new(&person, settings))),
         Err(failure) => (id, Err(failure.into_body())),
     }
 }

@@ -1,10 +1,8 @@
 //! `GET /v1/aml/lists/` and `GET /v1/aml/lists/{list_id}/diff` — which lists are in use, how old they are, what changed.
 
-use std::collections::HashMap;
-
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
 };
 use serde_json::{Value, json};
@@ -16,7 +14,7 @@ use crate::{
     http::{
         caller::{Caller, ReadSessions},
         failure::Failure,
-        fields::Fields,
+        parts::QueryFields,
     },
 };
 
@@ -74,14 +72,16 @@ pub(crate) async fn diff(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
     Path(list): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
+    query: QueryFields,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(query.into_iter().map(|(key, value)| (key, json!(value))).collect());
-    let from = fields.text("from", 64).filter(|version| !version.is_empty());
-    let to = fields.text("to", 64).filter(|version| !version.is_empty());
-    let limit = fields.integer("limit", 1, 10_000).unwrap_or(1_000);
-    let offset = fields.integer("offset", 0, 1_000_000_000).unwrap_or(0);
-    fields.finish()?;
+    let (from, to, limit, offset) = query.read(|fields| {
+        (
+            fields.text("from", 64).filter(|version| !version.is_empty()),
+            fields.text("to", 64).filter(|version| !version.is_empty()),
+            fields.integer("limit", 1, 10_000).unwrap_or(1_000),
+            fields.integer("offset", 0, 1_000_000_000).unwrap_or(0),
+        )
+    })?;
     let page =
         Page { offset: usize::try_from(offset).unwrap_or(0), limit: usize::try_from(limit).unwrap_or(1_000) };
     let difference =

@@ -11,7 +11,7 @@ use service::screening::{Person, Settings, status::ListsError};
 
 use crate::http::{failure::Failure, fields::Fields};
 
-/// Reads who is screened and how, as `POST /v3/aml/` documents the fields; [`settled`] ends the reading.
+/// Reads who is screened and how, as `POST /v3/aml/` documents the fields; [`settled`] looks at the settings together.
 pub(crate) fn question(fields: &mut Fields) -> (Person, Settings) {
     let full_name = fields.required_text("full_name", 500).unwrap_or_default();
     let company = fields.choice("entity_type", &["person", "company"]) == Some("company");
@@ -41,9 +41,8 @@ pub(crate) fn question(fields: &mut Fields) -> (Person, Settings) {
     (person, settings)
 }
 
-/// Ends the reading of a question.
-pub(crate) fn settled(fields: Fields, settings: &Settings) -> Result<(), Failure> {
-    fields.finish()?;
+/// Refuses settings that do not go together.
+pub(crate) fn settled(settings: &Settings) -> Result<(), Failure> {
     settings.check().map_err(|text| Failure::field("error", &text))
 }
 
@@ -75,4 +74,33 @@ pub(crate) fn no_lists() -> Failure {
         "no_lists",
         "No watch-list is loaded. The operator imports one with `bonafide aml import`.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_screening_reaches_it() {
+        let body = json!({
+            "full_name": "Utopia Trading", "entity_type": "company", "date_of_birth": "1974-03-01", "nationality": "ES",
+            "document_number": "X1", "aml_score_approve_threshold": 10, "aml_score_review_threshold": 90,
+            "aml_match_score_threshold": 80, "aml_name_weight": 50, "aml_dob_weight": 30, "aml_country_weight": 20,
+            "include_adverse_media": true,
+        });
+        let read = Fields::read(body.as_object().cloned().unwrap(), question);
+        let (person, settings) = read.map_err(Failure::into_body).unwrap();
+        assert_eq!((person.full_name.as_str(), person.company), ("Utopia Trading", true));
+        assert_eq!(person.date_of_birth, Some(jiff::civil::date(1974, 3, 1)));
+        assert_eq!(
+            (person.nationality.as_deref(), person.document_number.as_deref()),
+            (Some("ES"), Some("X1"))
+        );
+        let bands = &settings.thresholds;
+        assert_eq!((bands.approve, bands.review, bands.match_score), (10.0, 90.0, 80.0));
+        assert_eq!((settings.weights.name, settings.weights.birth, settings.weights.country), (50, 30, 20));
+        assert!(settings.adverse_media);
+    }
 }

@@ -13,14 +13,17 @@ use axum::{
     response::Response,
 };
 
-use super::yente::{count_batch, knows, no_dataset, options, unprocessable, whole};
+use super::yente::{
+    count_batch, knows, misread, no_dataset, no_property, options, unknown, unprocessable, whole,
+};
 use crate::{
     api::Detail,
     app::App,
     http::{
-        body::body_failure,
+        body::{body_failure, printable, unparsed},
         caller::{Caller, ReadSessions, WriteSessions},
         failure::Failure,
+        json,
     },
 };
 
@@ -85,17 +88,30 @@ pub(crate) async fn queries(
         ),
         other => body_failure(other.status()),
     })?;
+    for (index, (name, _)) in form.iter().enumerate() {
+        if !matches!(name.as_str(), "queries" | "extend") {
+            let text = format!("{}: Unknown field. This operation takes: queries.", printable(name));
+            return Err(unknown(&text));
+        }
+        if form.iter().take(index).any(|(other, _)| other == name) {
+            return Err(unknown(&format!("{name}: This is given more than once. Send it once.")));
+        }
+    }
     let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     if field("extend").is_some_and(|text| !text.trim().is_empty()) {
         return Err(bad("no_extension", "Extending a table by data is not offered."));
     }
     let Some(text) = field("queries") else { return Err(bad("no_queries", "No queries provided.")) };
-    let batch: BTreeMap<String, reconcile::ReconQuery> = serde_json::from_str(text).map_err(|error| {
-        bad(
-            "parse_error",
-            &format!("queries: JSON parse error - line {} column {}.", error.line(), error.column()),
-        )
+    let parsed = json::parse(text.as_bytes()).map_err(|error| unparsed(&error))?;
+    let batch: BTreeMap<String, reconcile::ReconQuery> = serde_json::from_value(parsed).map_err(|error| {
+        if error.to_string().starts_with("unknown field") {
+            return misread("queries", &error);
+        }
+        bad("parse_error", &format!("queries: JSON parse error - {error}."))
     })?;
+    if let Some(name) = batch.values().find_map(reconcile::ReconQuery::unknown_property) {
+        return Err(no_property(name));
+    }
     if batch.len() > MAX_BATCH {
         let text = format!("Too many queries in one batch (limit: {MAX_BATCH})");
         return Err(bad("too_many_queries", &text));
@@ -145,7 +161,7 @@ pub(crate) async fn suggest(
             }
             "prefix" => prefix = value,
             "limit" => limit = whole("limit", &value, 0, 500)?.min(aml::yente::SEARCH_RESULTS),
-            _ => {}
+            name => return Err(unknown(&format!("{}: Unknown parameter. Leave it out.", printable(name)))),
         }
     }
     if !matches!(what.as_str(), "entity" | "type" | "property") {

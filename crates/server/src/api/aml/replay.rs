@@ -49,23 +49,33 @@ pub(crate) struct Request {
 pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let session = fields.uuid("session_id");
-    let query = fields.object("query");
-    let engine = fields.text("engine_version", 100);
-    let lists = fields.any("list_versions");
-    if session.is_none() && query.is_none() {
-        fields.complain("session_id", "This field is required.");
-    }
-    fields.finish()?;
+    let (session, query, engine, lists) = body.read(|fields| {
+        let session = fields.uuid("session_id");
+        let query = fields.object("query");
+        let engine = fields.text("engine_version", 100);
+        let lists = fields.any("list_versions");
+        if session.is_none() && query.is_none() {
+            fields.complain("session_id", "This field is required.");
+        }
+        // A saved screening knows what it was made with.
+        for (name, given) in [
+            ("query", query.is_some()),
+            ("engine_version", engine.is_some()),
+            ("list_versions", lists.is_some()),
+        ] {
+            if session.is_some() && given {
+                fields.complain(name, "Send either session_id or this.");
+            }
+        }
+        (session, query, engine, lists)
+    })?;
     let repeated = match (session, query) {
         (Some(session), _) => app.service.replay_session(&caller.access, session.into()).await,
         (None, query) => {
-            let mut fields = Fields::new(query.unwrap_or_default());
-            let (person, settings) = super::question(&mut fields);
-            super::settled(fields, &settings)?;
+            let (person, settings) = Fields::read(query.unwrap_or_default(), super::question)?;
+            super::settled(&settings)?;
             let lists = serde_json::from_value(lists.unwrap_or_default()).map_err(|_| {
                 Failure::field("list_versions", "Give back `list_versions` as the answer had them.")
             })?;

@@ -20,6 +20,7 @@ use crate::{
         body::{JsonObject, printable},
         caller::{Caller, ReadSessions, WriteSessions},
         failure::Failure,
+        parts::QueryFields,
     },
 };
 
@@ -87,7 +88,25 @@ fn take(name: &str, values: &mut Vec<String>, value: String) -> Result<(), Failu
     Ok(())
 }
 
-/// Reads an argument that says which entries may match; others are passed over.
+/// What is said of an argument or a field that the operation does not have.
+pub(super) fn unknown(text: &str) -> Failure {
+    Failure::detail(StatusCode::BAD_REQUEST, "unknown_field", text)
+}
+
+/// What is said of a body that is not as it is declared.
+pub(super) fn misread(place: &str, error: &serde_json::Error) -> Failure {
+    let text = format!("{place}: {error}");
+    if error.to_string().starts_with("unknown field") { unknown(&text) } else { unprocessable(&text) }
+}
+
+/// What is said of a property that no entity has.
+pub(super) fn no_property(name: &str) -> Failure {
+    let hint = workflow::nearest(name, yente::PROPERTIES.iter().copied());
+    let hint = hint.map_or_else(|| "Leave it out.".to_owned(), |near| format!("Did you mean '{near}'?"));
+    unknown(&format!("properties.{}: Unknown property. {hint}", printable(name)))
+}
+
+/// Reads an argument that says which entries may match.
 fn filter(options: &mut yente::MatchOptions, name: &str, value: &str) -> Result<(), Failure> {
     let value = || value.to_owned();
     match name {
@@ -97,7 +116,7 @@ fn filter(options: &mut yente::MatchOptions, name: &str, value: &str) -> Result<
         "exclude_schema" => take(name, &mut options.exclude_schema, value())?,
         "exclude_entity_ids" => take(name, &mut options.exclude_entity_ids, value())?,
         "changed_since" => options.changed_since = Some(value()).filter(|text| !text.is_empty()),
-        _ => {}
+        _ => return Err(unknown(&format!("{}: Unknown parameter. Leave it out.", printable(name)))),
     }
     Ok(())
 }
@@ -115,6 +134,9 @@ pub(super) fn options(query: Vec<(String, String)>) -> Result<(yente::MatchOptio
                 let text = format!("Unknown algorithm: {}", printable(&value));
                 return Err(Failure::detail(StatusCode::BAD_REQUEST, "unknown_algorithm", &text));
             }
+            // In yente it widens the first search, at a price in time; here the first search is always wide.
+            "fuzzy" if matches!(value.to_ascii_lowercase().as_str(), "true" | "false" | "1" | "0") => {}
+            "fuzzy" => return Err(unprocessable("fuzzy: true or false is required")),
             name => filter(&mut options, name, &value)?,
         }
     }
@@ -130,8 +152,10 @@ pub(super) fn options(query: Vec<(String, String)>) -> Result<(yente::MatchOptio
         ("threshold" = Option<f64>, Query, description = "Score from which a result is a match; 0.7 without it."),
         ("cutoff" = Option<f64>, Query, description = "Least score that is returned; 0.5 without it."),
         ("algorithm" = Option<String>, Query, description = "`best`, `default` or `bonafide`: there is one matcher."),
+        ("fuzzy" = Option<bool>, Query, description = "The first search is always wide, which is what `true` asks for; `false` only saves time elsewhere."),
         ("topics" = Option<String>, Query, description = "Only entries with this topic; may come several times."),
         ("include_dataset" = Option<String>, Query, description = "Only this list; may come several times."),
+        ("datasets" = Option<String>, Query, description = "The same as `include_dataset`."),
         ("exclude_dataset" = Option<String>, Query, description = "Not this list; may come several times."),
         ("exclude_schema" = Option<String>, Query, description = "Not this schema; may come several times."),
         ("exclude_entity_ids" = Option<String>, Query, description = "Not this entry; may come several times, up to 50."),
@@ -152,11 +176,15 @@ pub(crate) async fn match_entities(
     State(app): State<App>,
     Path(dataset): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
     let (options, since) = options(query)?;
-    let request: yente::MatchRequest = serde_json::from_value(Value::Object(body))
-        .map_err(|error| unprocessable(&format!("body: {error}")))?;
+    let request: yente::MatchRequest = serde_json::from_value(Value::Object(body.as_sent().clone()))
+        .map_err(|error| misread("body", &error))?;
+    let properties = request.queries.values().flat_map(|example| example.properties.keys());
+    if let Some(name) = properties.into_iter().find(|name| !yente::is_property(name)) {
+        return Err(no_property(name));
+    }
     if request.queries.is_empty() {
         return Err(Failure::detail(StatusCode::BAD_REQUEST, "no_queries", "No queries provided."));
     }
@@ -222,6 +250,12 @@ fn search_options(
                 }
                 options.sort.push((property.to_owned(), order == "desc"));
             }
+            "fuzzy" if matches!(value.to_ascii_lowercase().as_str(), "true" | "1") => {}
+            "fuzzy" => {
+                return Err(unknown(
+                    "fuzzy: Only true is supported by this server: spellings are always compared. Leave it out.",
+                ));
+            }
             name => filter(&mut options.filters, name, &value)?,
         }
     }
@@ -243,14 +277,16 @@ fn search_options(
         ("offset" = Option<u32>, Query, description = "How many to pass over; the first 100 can be paged through."),
         ("countries" = Option<String>, Query, description = "Only entries of this country (ISO 3166-1 alpha-2); may come several times."),
         ("topics" = Option<String>, Query, description = "Only entries with this topic; may come several times."),
-        ("include_dataset" = Option<String>, Query, description = "Only this list; may come several times. `datasets` means the same."),
+        ("include_dataset" = Option<String>, Query, description = "Only this list; may come several times."),
+        ("datasets" = Option<String>, Query, description = "The same as `include_dataset`."),
+        ("exclude_entity_ids" = Option<String>, Query, description = "Not this entry; may come several times, up to 50."),
         ("exclude_dataset" = Option<String>, Query, description = "Not this list; may come several times."),
         ("exclude_schema" = Option<String>, Query, description = "Not this schema; may come several times."),
         ("changed_since" = Option<String>, Query, description = "Only entries that are not as they were then: a date or a time."),
         ("filter" = Option<String>, Query, description = "A property and its value, as `gender:female`; may come several times, all must hold."),
         ("sort" = Option<String>, Query, description = "A property and its order, as `birthDate:desc`; by likeness without it."),
         ("facets" = Option<String>, Query, description = "What is counted: `countries`, `topics`, `datasets` without it."),
-        ("fuzzy" = Option<bool>, Query, description = "Spellings are always compared: no effect."),
+        ("fuzzy" = Option<bool>, Query, description = "Only `true`: spellings are always compared."),
     ),
     responses(
     (status = 200, body = Object),
@@ -285,7 +321,10 @@ pub(crate) async fn search(
 
 /// One entry by its id.
 #[utoipa::path(get, path = "/entities/{entity_id}", tag = "yente",
-    params(("entity_id" = String, Path, description = "The id of an entry, as results give it.")),
+    params(
+        ("entity_id" = String, Path, description = "The id of an entry, as results give it."),
+        ("nested" = Option<bool>, Query, description = "Entries hold no others within: the answer is the same with `true` and `false`."),
+    ),
     responses(
     (status = 200, body = Object),
     (status = 403, body = Detail),
@@ -297,7 +336,9 @@ pub(crate) async fn find(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
     Path(id): Path<String>,
+    query: QueryFields,
 ) -> Result<Response, Failure> {
+    query.read(|fields| fields.boolean("nested"))?;
     let no_entity = || Failure::detail(StatusCode::NOT_FOUND, "no_such_entity", "No such entity!");
     if id.chars().count() > ID_CHARACTERS {
         return Err(no_entity());
@@ -396,8 +437,8 @@ mod tests {
         let given = |pairs: &[(&str, &str)]| {
             options(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
         };
-        let read =
-            given(&[("topics", "sanction"), ("topics", "crime"), ("limit", "7"), ("fuzzy", "x")]).unwrap();
+        let read = given(&[("topics", "sanction"), ("topics", "crime"), ("limit", "7"), ("fuzzy", "False")])
+            .unwrap();
         let (read, since) = read;
         assert_eq!((read.topics.len(), read.limit, since), (2, 7, None));
         let (_, since) = given(&[("changed_since", "1970-01-02")]).unwrap();
@@ -408,6 +449,8 @@ mod tests {
         assert!(given(&vec![("topics", "sanction"); 51]).is_err());
         assert!(given(&[("limit", "501")]).is_err());
         assert!(given(&[("threshold", "NaN")]).is_err());
+        assert!(given(&[("fuzzy", "x")]).is_err());
+        assert!(given(&[("treshold", "0.9")]).is_err());
         assert!(given(&[("algorithm", "best")]).is_ok());
         assert!(given(&[("algorithm", "logic-v2")]).is_err());
     }

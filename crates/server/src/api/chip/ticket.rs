@@ -58,6 +58,15 @@ fn read(fields: &mut Fields) -> Option<Opens> {
     let birth = fields.date("date_of_birth");
     let expiry = fields.date("expiration_date");
     if let Some(digits) = card {
+        for (name, given) in [
+            ("document_number", number.is_some()),
+            ("date_of_birth", birth.is_some()),
+            ("expiration_date", expiry.is_some()),
+        ] {
+            if given {
+                fields.complain(name, "Send either the card access number or this.");
+            }
+        }
         if digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_digit()) {
             return Some(Opens::CardAccessNumber(digits));
         }
@@ -105,10 +114,7 @@ pub(crate) async fn handler(
     if app.service.view(&token).await?.is_none() {
         return Err(Failure::forbidden());
     }
-    let JsonObject(body) = JsonObject::from_request(request, &app).await?;
-    let mut fields = Fields::new(body);
-    let opens = read(&mut fields);
-    fields.finish()?;
+    let opens = JsonObject::from_request(request, &app).await?.read(read)?;
     let Some(opens) = opens else { return Err(Failure::field("document_number", "This field is required.")) };
     let ticket = app.service.chip_ticket(&token, opens).await.map_err(|error| match error {
         TicketError::NotNow => {

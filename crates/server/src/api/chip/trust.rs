@@ -44,15 +44,21 @@ pub(crate) struct Body {
     /// The caller vouches for a file whose signer chains to no given root and to nothing trusted already.
     #[schema(default = false)]
     vouch: Option<bool>,
+    /// What the import is called in the list of imports.
+    #[schema(default = "upload")]
+    name: Option<String>,
 }
 
 async fn form(request: Request) -> Result<TrustFile, Failure> {
     let mut form = Form::read(request, FILES).await?;
     let bytes = form.file("file").unwrap_or_default().to_vec();
     let roots = form.file("root").map(|bytes| bytes.to_vec());
-    let vouched = form.fields.boolean("vouch").unwrap_or(false);
-    let name = form.fields.text("name", 200).unwrap_or_else(|| "upload".to_owned());
-    form.fields.finish()?;
+    let (vouched, name) = form.read_fields(|fields| {
+        (
+            fields.boolean("vouch").unwrap_or(false),
+            fields.text("name", 200).unwrap_or_else(|| "upload".to_owned()),
+        )
+    })?;
     Ok(TrustFile { name, bytes, roots, vouched })
 }
 

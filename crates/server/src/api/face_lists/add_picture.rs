@@ -44,20 +44,21 @@ pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     Ids(list): Ids,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
     super::must_exist(&app, &caller, list).await?;
-    let mut fields = Fields::new(body);
-    let image = fields.required_text("image", 4 * IMAGE_MAX_BYTES / 3 + 100).and_then(|text| {
-        let encoded = text.rsplit_once("base64,").map_or(text.as_str(), |(_, encoded)| encoded);
-        let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok();
-        if bytes.is_none() {
-            fields.complain("image", "Upload a valid image, base64 encoded.");
-        }
-        bytes
-    });
-    let described = super::described(&mut fields);
-    fields.finish()?;
+    let read = |fields: &mut Fields| {
+        let image = fields.required_text("image", 4 * IMAGE_MAX_BYTES / 3 + 100).and_then(|text| {
+            let encoded = text.rsplit_once("base64,").map_or(text.as_str(), |(_, encoded)| encoded);
+            let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok();
+            if bytes.is_none() {
+                fields.complain("image", "Upload a valid image, base64 encoded.");
+            }
+            bytes
+        });
+        (image, super::described(fields))
+    };
+    let (image, described) = body.read(read)?;
     let source = Source::Picture(image.unwrap_or_default());
     super::add(&app, &caller, list, source, described).await
 }

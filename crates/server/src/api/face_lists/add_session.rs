@@ -40,13 +40,11 @@ pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     Ids(list): Ids,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
     super::must_exist(&app, &caller, list).await?;
-    let mut fields = Fields::new(body);
-    let session = fields.required_uuid("reference_session_id");
-    let described = super::described(&mut fields);
-    fields.finish()?;
+    let read = |fields: &mut Fields| (fields.required_uuid("reference_session_id"), super::described(fields));
+    let (session, described) = body.read(read)?;
     let source = Source::Session(session.unwrap_or_default().into());
     super::add(&app, &caller, list, source, described).await
 }

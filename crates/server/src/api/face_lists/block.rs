@@ -13,7 +13,6 @@ use crate::{
         body::JsonObject,
         caller::{Caller, WriteSessions},
         failure::Failure,
-        fields::Fields,
     },
 };
 
@@ -35,11 +34,9 @@ pub(crate) struct Block {
 pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let meant = super::meant(&mut fields, "blocklist");
-    fields.finish()?;
+    let meant = body.read(|fields| super::meant(fields, "blocklist"))?;
     let session = meant.session;
     // The document first: it needs no nets, and a session without one is refused before anything is listed.
     let document = match meant.document {

@@ -23,10 +23,10 @@ const MOST: i64 = 200;
 pub(crate) async fn handler(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
-    QueryFields(mut fields): QueryFields,
+    query: QueryFields,
 ) -> Result<Response, Failure> {
-    let documents = fields.choice("item_type", &["face", "document"]) == Some("document");
-    fields.finish()?;
+    let documents =
+        query.read(|fields| fields.choice("item_type", &["face", "document"]) == Some("document"))?;
     let (list, entries) = if documents {
         app.service.blocked_documents(&caller.access, MOST).await?
     } else {

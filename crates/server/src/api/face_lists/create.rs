@@ -11,7 +11,6 @@ use crate::{
         body::JsonObject,
         caller::{Caller, WriteSessions},
         failure::Failure,
-        fields::Fields,
     },
 };
 
@@ -33,13 +32,15 @@ pub(crate) struct NewList {
 pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let name = fields.required_text("name", 100).unwrap_or_default();
-    let list_type = fields.required_choice("list_type", &["allowlist", "custom"]);
-    let _ = fields.required_choice("entry_type", &["face"]);
-    fields.finish()?;
+    let (name, list_type) = body.read(|fields| {
+        let _ = fields.required_choice("entry_type", &["face"]);
+        (
+            fields.required_text("name", 100).unwrap_or_default(),
+            fields.required_choice("list_type", &["allowlist", "custom"]),
+        )
+    })?;
     let list = app.service.create_face_list(&caller.access, &name, list_type.unwrap_or("custom")).await?;
     Ok(caller.answer((StatusCode::CREATED, Json(list))))
 }

@@ -9,6 +9,7 @@ use crate::{
     http::{
         caller::{Caller, ReadSessions},
         failure::Failure,
+        fields::Fields,
         parts::{Ids, QueryFields},
     },
 };
@@ -21,10 +22,9 @@ pub(crate) async fn handler(
     caller: Caller<ReadSessions>,
     State(app): State<App>,
     Ids(list): Ids,
-    QueryFields(mut fields): QueryFields,
+    query: QueryFields,
 ) -> Result<Response, Failure> {
-    let (limit, offset) = fields.page();
-    fields.finish()?;
+    let (limit, offset) = query.read(Fields::page)?;
     let entries = app
         .service
         .face_entries(&caller.access, list.into(), i64::from(limit), i64::from(offset))

@@ -79,9 +79,7 @@ struct Meant {
 fn meant(fields: &mut Fields, prefix: &str) -> Meant {
     let session = fields.required_uuid("session_id").unwrap_or_default();
     for other in ["phone", "email"] {
-        if fields.boolean(&format!("{prefix}_{other}")) == Some(true) {
-            fields.complain(&format!("{prefix}_{other}"), "Only faces and documents can be listed so far.");
-        }
+        fields.unsupported(&format!("{prefix}_{other}"), "only faces and documents can be listed so far.");
     }
     let mut asks = |what: &str| fields.boolean(&format!("{prefix}_{what}")) == Some(true);
     let (face, document) = (asks("face"), asks("document"));

@@ -12,7 +12,6 @@ use crate::{
         body::JsonObject,
         caller::{Caller, WriteSessions},
         failure::Failure,
-        fields::Fields,
     },
 };
 
@@ -34,11 +33,9 @@ pub(crate) struct Unblock {
 pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let meant = super::meant(&mut fields, "unblock");
-    fields.finish()?;
+    let meant = body.read(|fields| super::meant(fields, "unblock"))?;
     let mut removed = 0;
     if meant.face {
         removed += app.service.unblock_face(&caller.access, meant.session.into()).await?;

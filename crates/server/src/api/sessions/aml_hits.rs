@@ -74,9 +74,17 @@ fn update(fields: &mut Fields) -> Option<HitUpdate> {
     Some(HitUpdate { hit: hit?, status: status? })
 }
 
-fn node_of(fields: &mut Fields, mut query: Fields) -> Option<String> {
-    let node = fields.text("node_id", 200).or_else(|| query.text("node_id", 200));
-    node.filter(|node| !node.is_empty())
+/// The screening that is meant, in the body or in the query.
+fn node_of(fields: &mut Fields, query: Option<String>) -> Option<String> {
+    let node = fields.text("node_id", 200).filter(|node| !node.is_empty());
+    if node.is_some() && query.is_some() && node != query {
+        fields.complain("node_id", "Body and query name different screenings. Send one of them.");
+    }
+    node.or(query)
+}
+
+fn queried(fields: &mut Fields) -> Option<String> {
+    fields.text("node_id", 200).filter(|node| !node.is_empty())
 }
 
 async fn record(
@@ -125,13 +133,11 @@ pub(crate) async fn one(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     Ids(session): Ids,
-    QueryFields(query): QueryFields,
-    JsonObject(body): JsonObject,
+    query: QueryFields,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let update = update(&mut fields);
-    let node = node_of(&mut fields, query);
-    fields.finish()?;
+    let query = query.read(queried)?;
+    let (update, node) = body.read(|fields| (update(fields), node_of(fields, query)))?;
     let updates = update.into_iter().collect();
     let unknown = |hits: &[String]| format!("Hit with ID '{}' not found in the AML check.", hits.join(", "));
     let body = record(&caller, &app, session, node, updates, unknown).await?;
@@ -156,10 +162,17 @@ pub(crate) async fn bulk(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     Ids(session): Ids,
-    QueryFields(query): QueryFields,
-    JsonObject(body): JsonObject,
+    query: QueryFields,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
+    let query = query.read(queried)?;
+    let (updates, node) = body.read(|fields| (updates(fields), node_of(fields, query)))?;
+    let unknown = |hits: &[String]| format!("Hits not found: {}", hits.join(", "));
+    let body = record(&caller, &app, session, node, updates, unknown).await?;
+    Ok(caller.answer(Json(body)))
+}
+
+fn updates(fields: &mut Fields) -> Vec<HitUpdate> {
     let mut updates = Vec::new();
     match fields.any("hit_updates") {
         None => fields.complain("hit_updates", "This field is required."),
@@ -170,19 +183,14 @@ pub(crate) async fn bulk(
             .complain("hit_updates", &format!("Ensure this field has no more than {MAX_UPDATES} elements.")),
         Some(Value::Array(items)) => {
             for item in items {
-                let mut item = match item {
-                    Value::Object(item) => Fields::new(item),
-                    _ => return Err(Failure::field("hit_updates", "Expected a list of dictionaries.")),
+                let Value::Object(item) = item else {
+                    fields.complain("hit_updates", "Expected a list of dictionaries.");
+                    break;
                 };
-                updates.extend(update(&mut item));
-                item.finish()?;
+                updates.extend(fields.entry("hit_updates", item, update).flatten());
             }
         }
         Some(_) => fields.complain("hit_updates", "Expected a list of items but got another type."),
     }
-    let node = node_of(&mut fields, query);
-    fields.finish()?;
-    let unknown = |hits: &[String]| format!("Hits not found: {}", hits.join(", "));
-    let body = record(&caller, &app, session, node, updates, unknown).await?;
-    Ok(caller.answer(Json(body)))
+    updates
 }

@@ -12,7 +12,7 @@ use axum::{
 };
 use base64::Engine;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use service::{
     idempotency::Key,
     sessions::{NewSession, StartAnswer, StartError},
@@ -23,7 +23,7 @@ use crate::{
     api::{Detail, FieldErrors},
     app::App,
     http::{
-        body::JsonObject,
+        body::{JsonObject, printable},
         caller::{Caller, WriteSessions},
         failure::Failure,
         fields::Fields,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Languages of the hosted page that callers may name.
-const LANGUAGES: &[&str] = &[
+pub(super) const LANGUAGES: &[&str] = &[
     "en", "ar", "bg", "bn", "bs", "ca", "cnr", "cs", "da", "de", "el", "es", "et", "fa", "fi", "fr", "he",
     "hi", "hr", "hu", "hy", "id", "it", "ja", "ka", "kk", "ko", "ky", "lt", "lv", "mk", "mn", "ms", "nl",
     "no", "pl", "pt-BR", "pt", "ro", "ru", "sk", "sl", "so", "sq", "sr", "sv", "th", "tr", "uk", "uz", "vi",
@@ -39,6 +39,20 @@ const LANGUAGES: &[&str] = &[
 ];
 /// Largest portrait a caller may send along.
 const PORTRAIT_MAX_BYTES: usize = 2 * 1024 * 1024;
+
+const COMPANIES: &str = "companies are not verified here; leave it out.";
+
+/// Documented fields that this server does not act on.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    (
+        "sandbox_scenario",
+        "a sandbox runs the real checks; hand in a specimen that shows the case (`bonafide specimen`).",
+    ),
+    ("biometric_consent", "consent is asked for on the page; leave it out."),
+    ("tags", "use metadata."),
+    ("user_state", "leave it out."),
+    ("sign", "documents are not signed here; leave it out."),
+];
 
 /// What is asked.
 #[derive(Deserialize, ToSchema)]
@@ -61,12 +75,46 @@ pub(crate) struct Request {
     metadata: Option<Value>,
     /// Language of the hosted page.
     language: Option<String>,
-    /// How the person can be reached.
-    contact_details: Option<Map<String, Value>>,
+    /// How the person can be reached: kept with the session and shown with its decision.
+    contact_details: Option<ContactDetails>,
     /// What the caller already knows about the person; differences become warnings.
-    expected_details: Option<Map<String, Value>>,
+    expected_details: Option<ExpectedDetails>,
     /// A picture of the person, base64, at most 2 MB: the selfie is compared with it as well as with the document.
     portrait_image: Option<String>,
+}
+
+/// How the person can be reached. No messages are sent.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body")]
+pub(crate) struct ContactDetails {
+    /// E-mail address.
+    email: Option<String>,
+    /// Phone number.
+    phone: Option<String>,
+}
+
+/// What is held against the document.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "documents the body")]
+pub(crate) struct ExpectedDetails {
+    /// Given names.
+    first_name: Option<String>,
+    /// Family names.
+    last_name: Option<String>,
+    /// YYYY-MM-DD.
+    date_of_birth: Option<String>,
+    /// `M` or `F`.
+    gender: Option<String>,
+    /// ISO 3166-1 alpha-3.
+    nationality: Option<String>,
+    /// Issuing state, ISO 3166-1 alpha-3.
+    country: Option<String>,
+    /// Issuing state, ISO 3166-1 alpha-3, with a warning of its own.
+    id_country: Option<String>,
+    /// Number of the person or of the document.
+    identification_number: Option<String>,
+    /// `P`, `ID`, `DL`, `RP` …: a document of another type is not accepted.
+    expected_document_types: Option<Vec<String>>,
 }
 
 /// The new session.
@@ -104,7 +152,7 @@ pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     headers: HeaderMap,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
     let idempotency = match headers.get("idempotency-key") {
         None => None,
@@ -117,7 +165,7 @@ pub(crate) async fn handler(
                         "Idempotency-Key must be 1 to 255 visible ASCII characters.",
                     )
                 })?;
-            let request = serde_json::to_vec(&body).unwrap_or_default();
+            let request = serde_json::to_vec(body.as_sent()).unwrap_or_default();
             Some(Key::new("POST /v3/session/", text, &request))
         }
     };
@@ -126,8 +174,17 @@ pub(crate) async fn handler(
     Ok(caller.answer(answer))
 }
 
-fn read(body: Map<String, Value>) -> Result<NewSession, Failure> {
-    let mut fields = Fields::new(body);
+fn read(body: JsonObject) -> Result<NewSession, Failure> {
+    let (workflow, new) = body.read(read_fields)?;
+    let workflow = workflow
+        .as_deref()
+        .and_then(|text| uuid::Uuid::try_parse(text).ok())
+        .ok_or_else(|| Failure::bare_field("workflow_id", "Invalid workflow_id."))?;
+    Ok(NewSession { workflow: workflow.into(), ..new })
+}
+
+/// Everything but the workflow's id, whose form is complained about in words of its own.
+fn read_fields(fields: &mut Fields) -> (Option<String>, NewSession) {
     let workflow = fields.required_text("workflow_id", 100);
     let vendor_data = fields.text("vendor_data", 1_000);
     let callback = fields.text("callback", 2_000).filter(|text| !text.is_empty());
@@ -143,11 +200,8 @@ fn read(body: Map<String, Value>) -> Result<NewSession, Failure> {
         fields.complain("metadata", "Ensure this field has no more than 65536 bytes of JSON.");
     }
     let language = fields.choice("language", LANGUAGES);
-    let contact_details = fields.object("contact_details");
-    let expected_details = fields.object("expected_details");
-    if let Some(details) = &expected_details {
-        complain_about_expected_details(&mut fields, details);
-    }
+    let contact_details = fields.nested("contact_details", read_contact_details);
+    let expected_details = fields.nested("expected_details", read_expected_details);
     let portrait = fields.text("portrait_image", 4 * 1024 * 1024).and_then(|text| {
         let encoded = text.rsplit_once("base64,").map_or(text.as_str(), |(_, encoded)| encoded);
         match base64::engine::general_purpose::STANDARD.decode(encoded.trim()) {
@@ -162,34 +216,73 @@ fn read(body: Map<String, Value>) -> Result<NewSession, Failure> {
             }
         }
     });
-    fields.finish()?;
-    let workflow = workflow
-        .as_deref()
-        .and_then(|text| uuid::Uuid::try_parse(text).ok())
-        .ok_or_else(|| Failure::bare_field("workflow_id", "Invalid workflow_id."))?;
-    Ok(NewSession {
-        workflow: workflow.into(),
+    for (name, advice) in UNSUPPORTED {
+        fields.unsupported(name, advice);
+    }
+    let new = NewSession {
+        workflow: uuid::Uuid::nil().into(),
         vendor_data: vendor_data.filter(|text| !text.is_empty()),
         callback,
         callback_method: callback_method.to_owned(),
         metadata,
         language: language.map(str::to_owned),
-        contact_details: contact_details.map(Value::Object),
-        expected_details: expected_details.map(Value::Object),
+        contact_details: contact_details.map(|(details, ())| Value::Object(details)),
+        // Details of nobody are none.
+        expected_details: expected_details.filter(|(_, any)| *any).map(|(details, _)| Value::Object(details)),
         portrait,
-    })
+    };
+    (workflow, new)
 }
 
-fn complain_about_expected_details(fields: &mut Fields, details: &Map<String, Value>) {
-    let mut inner = Fields::new(details.clone());
-    for name in ["first_name", "last_name", "nationality", "country", "id_country", "identification_number"] {
-        let _ = inner.text(name, 255);
+/// How the person can be reached: kept with the session and shown with its decision.
+fn read_contact_details(fields: &mut Fields) {
+    let _ = fields.email("email");
+    let _ = fields.text("phone", 30).filter(|text| !text.is_empty()).map(|phone| {
+        let digits = phone.strip_prefix('+').unwrap_or(&phone);
+        if !(5..=20).contains(&digits.len())
+            || !digits.bytes().all(|b| b.is_ascii_digit() || b" -()".contains(&b))
+        {
+            fields.complain("phone", "Enter a valid phone number, such as +34612345678.");
+        }
+    });
+    let no_mail = "it sends no e-mail; leave it out.";
+    fields.unsupported("send_notification_emails", no_mail);
+    fields.unsupported("email_lang", no_mail);
+}
+
+/// What the caller knows; every one is held against the document. Whether there is any.
+fn read_expected_details(fields: &mut Fields) -> bool {
+    let mut any = false;
+    for name in ["first_name", "last_name", "identification_number"] {
+        any |= fields.text(name, 255).is_some_and(|text| !text.is_empty());
     }
-    let _ = inner.date("date_of_birth");
-    let _ = inner.choice("gender", &["M", "F"]);
-    if inner.finish().is_err() {
-        fields.complain("expected_details", "One of its fields has a wrong type or format: names are texts, date_of_birth is YYYY-MM-DD, gender is M or F.");
+    any |= fields.date("date_of_birth").is_some();
+    any |= fields.choice("gender", &["M", "F"]).is_some();
+    for name in ["nationality", "country", "id_country"] {
+        any |= fields.country(name).is_some();
     }
+    let types = fields.texts("expected_document_types", 20);
+    for code in types.iter().flatten() {
+        if !workflow::settings::DOCUMENT_TYPES.contains(&code.as_str()) {
+            fields.complain(
+                "expected_document_types",
+                &format!("\"{}\" is not a valid choice.", printable(code)),
+            );
+        }
+    }
+    any |= types.is_some_and(|types| !types.is_empty());
+    let addresses = "addresses are not compared; leave it out.";
+    for (name, advice) in [
+        ("poa_country", addresses),
+        ("address", addresses),
+        ("ip_address", "addresses of devices are not compared; leave it out."),
+        ("company_name", COMPANIES),
+        ("registry_country", COMPANIES),
+        ("registration_number", COMPANIES),
+    ] {
+        fields.unsupported(name, advice);
+    }
+    any
 }
 
 /// `https://…`, `http://…` or an app's own scheme; never one that a browser executes.
@@ -247,6 +340,7 @@ async fn start(
             "idempotency_key_reused",
             "This Idempotency-Key was used with a different request body.",
         )),
+        Err(StartError::Expected(text)) => Err(Failure::field("expected_details", text)),
         Err(StartError::Portrait(text)) => Err(Failure::field("portrait_image", text)),
         Err(StartError::UnknownWorkflow) => Err(Failure::bare_field("workflow_id", "Invalid workflow_id.")),
         Err(StartError::Blocked) => Err(Failure::bare_field(

@@ -31,6 +31,12 @@ pub(crate) struct Request {
     new_status: String,
     /// Why; kept with the session.
     comment: Option<String>,
+    /// Only `false`: this server sends no e-mail.
+    send_email: Option<bool>,
+    /// Taken beside `send_email: false` only.
+    email_address: Option<String>,
+    /// Taken beside `send_email: false` only.
+    email_language: Option<String>,
 }
 
 /// Records a decision taken by hand.
@@ -48,9 +54,16 @@ pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
     Ids(session): Ids,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
+    let (status, comment) = body.read(read)?;
+    let Some(status) = status else {
+        return Err(Failure::field("new_status", "This field is required."));
+    };
+    set(&caller, &app, session, status, &comment).await
+}
+
+fn read(fields: &mut Fields) -> (Option<SessionStatus>, String) {
     let status = fields.required_text("new_status", 50).and_then(|text| {
         let status = SessionStatus::parse(&text);
         if status.is_none() {
@@ -62,11 +75,37 @@ pub(crate) async fn handler(
         status
     });
     let comment = fields.text("comment", 2_000).unwrap_or_default();
-    fields.finish()?;
-    let Some(status) = status else {
-        return Err(Failure::field("new_status", "This field is required."));
-    };
-    match app.service.set_status(&caller.access, session.into(), status, &comment).await {
+    fields.unsupported("nodes_to_resubmit", "every step is asked for again; leave it out.");
+    let address = fields.email("email_address");
+    let language = fields.choice("email_language", super::create::LANGUAGES);
+    match fields.boolean("send_email") {
+        Some(true) if address.is_none() => {
+            fields.complain("email_address", "Email address is required when send_email is true.");
+        }
+        Some(true) => fields.complain(
+            "send_email",
+            "This is not supported by this server: it sends no e-mail. Tell the person yourself and leave it out.",
+        ),
+        Some(false) => {}
+        None => {
+            for (name, given) in [("email_address", address.is_some()), ("email_language", language.is_some())] {
+                if given {
+                    fields.complain(name, "This is not supported by this server: it sends no e-mail. Leave it out.");
+                }
+            }
+        }
+    }
+    (status, comment)
+}
+
+async fn set(
+    caller: &Caller<WriteSessions>,
+    app: &App,
+    session: uuid::Uuid,
+    status: SessionStatus,
+    comment: &str,
+) -> Result<Response, Failure> {
+    match app.service.set_status(&caller.access, session.into(), status, comment).await {
         Ok(()) => Ok(caller.answer(Json(json!({ "session_id": session })))),
         Err(SetStatusError::NotFound) => Err(Failure::not_found()),
         Err(SetStatusError::NotAllowed(NotAllowed::Same)) => {

@@ -73,8 +73,7 @@ pub(crate) async fn handler(
 ) -> Result<Response, Failure> {
     let mut form = Form::read(request, FILES).await?;
     let user = form.file("user_image").unwrap_or_default().to_vec();
-    let fields = &mut form.fields;
-    let input = AgeEstimation {
+    let input = form.read_fields(|fields| AgeEstimation {
         user,
         liveness_decline_threshold: fields
             .number("face_liveness_score_decline_threshold", 0.0, 100.0)
@@ -90,8 +89,7 @@ pub(crate) async fn handler(
         outcome_only: fields.boolean("outcome_only").unwrap_or(false),
         rotate: fields.boolean("rotate_image").unwrap_or(false),
         common: super::common(fields),
-    };
-    form.fields.finish()?;
+    })?;
     let common = input.common.clone();
     let result = app.service.age_estimation(&caller.access, input).await.map_err(super::failure)?;
     let mut body =

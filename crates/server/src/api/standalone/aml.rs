@@ -12,7 +12,6 @@ use crate::{
         body::JsonObject,
         caller::{Caller, WriteSessions},
         failure::Failure,
-        fields::Fields,
     },
 };
 
@@ -82,13 +81,14 @@ pub(crate) struct Request {
 pub(crate) async fn handler(
     caller: Caller<WriteSessions>,
     State(app): State<App>,
-    JsonObject(body): JsonObject,
+    body: JsonObject,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::new(body);
-    let (person, mut settings) = crate::api::aml::question(&mut fields);
-    settings.monitoring = fields.boolean("include_ongoing_monitoring").unwrap_or(false);
-    let common = super::common(&mut fields);
-    crate::api::aml::settled(fields, &settings)?;
+    let (person, settings, common) = body.read(|fields| {
+        let (person, mut settings) = crate::api::aml::question(fields);
+        settings.monitoring = fields.boolean("include_ongoing_monitoring").unwrap_or(false);
+        (person, settings, super::common(fields))
+    })?;
+    crate::api::aml::settled(&settings)?;
     if settings.monitoring && !common.save {
         let text = "Ongoing monitoring can only be enabled when the API request is saved.";
         return Err(Failure::field("error", text));

@@ -67,15 +67,13 @@ pub(crate) async fn handler(
     let mut form = Form::read(request, FILES).await?;
     let user = form.file("user_image").unwrap_or_default().to_vec();
     let reference = form.file("ref_image").unwrap_or_default().to_vec();
-    let fields = &mut form.fields;
-    let input = FaceMatch {
+    let input = form.read_fields(|fields| FaceMatch {
         user,
         reference,
         decline_threshold: fields.number("face_match_score_decline_threshold", 0.0, 100.0).unwrap_or(30.0),
         rotate: fields.boolean("rotate_image").unwrap_or(false),
         common: super::common(fields),
-    };
-    form.fields.finish()?;
+    })?;
     let common = input.common.clone();
     let result = app.service.face_match(&caller.access, input).await.map_err(super::failure)?;
     let body = super::envelope(result.request, "face_match", result.block, &common, app.timestamp());

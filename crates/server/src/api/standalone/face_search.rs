@@ -63,18 +63,18 @@ pub(crate) async fn handler(
 ) -> Result<Response, Failure> {
     let mut form = Form::read(request, FILES).await?;
     let user = form.file("user_image").unwrap_or_default().to_vec();
-    let fields = &mut form.fields;
-    let search_type = match fields.choice("search_type", &["most_similar", "blocklisted_or_approved"]) {
-        Some("blocklisted_or_approved") => SearchType::BlocklistedOrApproved,
-        _ => SearchType::MostSimilar,
-    };
-    let input = FaceSearch {
-        user,
-        search_type,
-        rotate: fields.boolean("rotate_image").unwrap_or(false),
-        common: super::common(fields),
-    };
-    form.fields.finish()?;
+    let input = form.read_fields(|fields| {
+        let search_type = match fields.choice("search_type", &["most_similar", "blocklisted_or_approved"]) {
+            Some("blocklisted_or_approved") => SearchType::BlocklistedOrApproved,
+            _ => SearchType::MostSimilar,
+        };
+        FaceSearch {
+            user,
+            search_type,
+            rotate: fields.boolean("rotate_image").unwrap_or(false),
+            common: super::common(fields),
+        }
+    })?;
     let common = input.common.clone();
     let url = &app.settings.public_url;
     let result = app.service.face_search(&caller.access, input, url).await.map_err(super::failure)?;

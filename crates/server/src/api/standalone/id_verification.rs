@@ -85,24 +85,28 @@ pub(crate) async fn handler(
     let mut form = Form::read(request, FILES).await?;
     let front = form.file("front_image").unwrap_or_default().to_vec();
     let back = form.file("back_image").map(|bytes| bytes.to_vec());
-    let fields = &mut form.fields;
     let actions = &["NO_ACTION", "DECLINE"];
-    // What has no effect is refused: see `Body::preferred_characters`.
-    fields.choice("preferred_characters", &["latin"]);
-    let input = IdVerification {
-        front,
-        back,
-        front_password: fields.text("front_image_password", 200),
-        back_password: fields.text("back_image_password", 200),
-        document_liveness: fields.boolean("perform_document_liveness").unwrap_or(false),
-        minimum_age: fields.integer("minimum_age", 1, 120).and_then(|age| u8::try_from(age).ok()),
-        decline_missing_expiry: fields.choice("expiration_date_not_detected_action", actions)
-            == Some("DECLINE"),
-        decline_invalid_mrz: fields.choice("invalid_mrz_action", actions) != Some("NO_ACTION"),
-        decline_inconsistent: fields.choice("inconsistent_data_action", actions) != Some("NO_ACTION"),
-        common: super::common(fields),
-    };
-    form.fields.finish()?;
+    let input = form.read_fields(|fields| {
+        // What has no effect is refused: see `Body::preferred_characters`.
+        fields.choice("preferred_characters", &["latin"]);
+        let back_password = fields.text("back_image_password", 200);
+        if back_password.is_some() && back.is_none() {
+            fields.complain("back_image_password", "There is no back_image that it could open.");
+        }
+        IdVerification {
+            front,
+            back,
+            front_password: fields.text("front_image_password", 200),
+            back_password,
+            document_liveness: fields.boolean("perform_document_liveness").unwrap_or(false),
+            minimum_age: fields.integer("minimum_age", 1, 120).and_then(|age| u8::try_from(age).ok()),
+            decline_missing_expiry: fields.choice("expiration_date_not_detected_action", actions)
+                == Some("DECLINE"),
+            decline_invalid_mrz: fields.choice("invalid_mrz_action", actions) != Some("NO_ACTION"),
+            decline_inconsistent: fields.choice("inconsistent_data_action", actions) != Some("NO_ACTION"),
+            common: super::common(fields),
+        }
+    })?;
     let common = input.common.clone();
     let result = app
         .service

@@ -92,13 +92,14 @@ pub(crate) async fn handler(
             data_groups.insert(number, bytes.to_vec());
         }
     }
-    let challenge = hexadecimal(&mut form.fields, "active_authentication_challenge", 16);
-    let response = hexadecimal(&mut form.fields, "active_authentication_response", 2048);
-    if challenge.is_some() != response.is_some() {
-        form.fields.complain("active_authentication_response", "Challenge and response belong together.");
-    }
-    let common = super::common(&mut form.fields);
-    form.fields.finish()?;
+    let (challenge, response, common) = form.read_fields(|fields| {
+        let challenge = hexadecimal(fields, "active_authentication_challenge", 16);
+        let response = hexadecimal(fields, "active_authentication_response", 2048);
+        if challenge.is_some() != response.is_some() {
+            fields.complain("active_authentication_response", "Challenge and response belong together.");
+        }
+        (challenge, response, super::common(fields))
+    })?;
     let input = ChipFiles {
         sod,
         data_groups,

@@ -63,14 +63,12 @@ pub(crate) async fn handler(
 ) -> Result<Response, Failure> {
     let mut form = Form::read(request, FILES).await?;
     let user = form.file("user_image").unwrap_or_default().to_vec();
-    let fields = &mut form.fields;
-    let input = PassiveLiveness {
+    let input = form.read_fields(|fields| PassiveLiveness {
         user,
         decline_threshold: fields.number("face_liveness_score_decline_threshold", 0.0, 100.0).unwrap_or(30.0),
         rotate: fields.boolean("rotate_image").unwrap_or(false),
         common: super::common(fields),
-    };
-    form.fields.finish()?;
+    })?;
     let common = input.common.clone();
     let result = app
         .service
