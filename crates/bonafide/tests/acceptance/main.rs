@@ -17,6 +17,7 @@ mod durability;
 mod faces;
 mod flow;
 mod limits;
+mod policy;
 mod privacy;
 mod screening;
 mod server;

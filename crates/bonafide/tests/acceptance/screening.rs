@@ -40,7 +40,7 @@ fn patch(server: &Server, key: &Key, path: &str, body: &Value) -> Answer {
     send(request.send(body.to_string()))
 }
 
-fn database(data: &Path) -> rusqlite::Connection {
+pub(crate) fn database(data: &Path) -> rusqlite::Connection {
     let file = std::fs::read_dir(data)
         .unwrap()
         .flatten()
