@@ -20,7 +20,9 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<Value> {
     let example = ["run", "--release", "--quiet", "-p", "decoder", "--example", "cost", "--"];
     let printed = output(cargo().args(example).args(&pictures))?;
     let rows: Vec<Value> = printed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    eprintln!("| pictures | n | here, ms | in a child, ms | more, ms (p25 to p75) | peak of the child, MiB |");
+    eprintln!(
+        "| pictures | n | here, ms | in a child, ms | more, ms (p25 to p75) | peak of the child, MiB |"
+    );
     eprintln!("|---|---|---|---|---|---|");
     for row in &rows {
         let result = &row["result"];
