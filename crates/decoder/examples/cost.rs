@@ -120,6 +120,11 @@ fn peak_mib() -> Option<u64> {
     let own = format!("PPid:\t{}", std::process::id());
     let statuses = std::fs::read_dir("/proc").ok()?.flatten();
     statuses
+        // Between its fork and its start a child is a copy of this process; with its argument it is itself.
+        .filter(|entry| {
+            let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+            line.contains(decoder::ARGUMENT)
+        })
         .filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok())
         .filter(|status| status.lines().any(|line| line == own))
         .filter_map(|status| {

@@ -9,9 +9,9 @@
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Memory a child may take on top of what it has at its start, in bytes. A baseline JPEG of 50 megapixels that has to be
-/// turned upright needs most: 2 × 150 MB for its pixels and 20 MB for the file (`docs/measurements/decoder.md`).
-const MEMORY: u64 = 360 << 20;
+/// Memory a child may take on top of what it has at its start, in bytes. A TIFF of 44 megapixels needs most of what the
+/// other limits let through: twice 132 MB for its pixels, and the file (`docs/measurements/decoder.md`).
+const MEMORY: u64 = 300_000_000;
 /// Processor seconds of its whole life: a backstop where the parent, which counts them for each picture, cannot.
 const PROCESSOR_SECONDS: u64 = 600;
 /// Stack in bytes. Nothing honest is nested so deeply that it needs more.

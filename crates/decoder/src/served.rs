@@ -88,10 +88,7 @@ fn answer_requests() -> io::Result<()> {
         };
         let bytes = read_exact(&mut input, ask.size_bytes)?;
         let decoded = match ask.kind {
-            Kind::Pages => imaging::decode_pages(&bytes, &ask.limits, ask.password.as_deref()).map(|pages| {
-                drop(bytes);
-                pages.into_iter().map(|page| (page.pixels, page.metadata)).collect()
-            }),
+            Kind::Pages => imaging::decode_stored(&bytes, &ask.limits, ask.password.as_deref()),
             Kind::Jpeg2000 => jpeg2000(bytes).map(|pixels| vec![(pixels, imaging::Metadata::default())]),
         };
         send(decoded)?;
@@ -106,14 +103,15 @@ fn send(decoded: Result<Vec<(RgbImage, imaging::Metadata)>, DecodeError>) -> io:
     };
     let described = pages
         .iter()
-        .map(|(image, metadata)| Page {
-            width: image.width(),
-            height: image.height(),
-            metadata: metadata.clone(),
+        .map(|(image, metadata)| {
+            let (width, height) = imaging::upright_size(image, metadata.orientation);
+            Page { width, height, metadata: metadata.clone() }
         })
         .collect();
     write_all(out.as_fd(), &header(&Answer::Pages(described))?)?;
-    pages.iter().try_for_each(|(image, _)| write_all(out.as_fd(), image.as_raw()))
+    pages.iter().try_for_each(|(image, metadata)| {
+        imaging::upright_rows(image, metadata.orientation, |rows| write_all(out.as_fd(), rows))
+    })
 }
 
 /// Decodes a JPEG 2000 picture.

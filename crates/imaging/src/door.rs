@@ -11,7 +11,7 @@
 //! [`crate::encode_jpeg`], so that a file that is also HTML or a ZIP archive
 //! is never served as such.
 
-use crate::{RgbImage, exif, jpeg, pdf, png, rotate90, tiff, webp};
+use crate::{RgbImage, exif, jpeg, pdf, png, tiff, webp};
 use image::{DynamicImage, ImageDecoder};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -380,6 +380,22 @@ pub fn decode_pages(
     limits: &Limits,
     password: Option<&str>,
 ) -> Result<Vec<Picture>, DecodeError> {
+    let stored = decode_stored(bytes, limits, password)?;
+    let format = sniff(bytes)?;
+    let sha256: [u8; 32] = Sha256::digest(bytes).into();
+    let upright = |(pixels, metadata): Decoded| {
+        let pixels = if metadata.orientation > 1 { upright(&pixels, metadata.orientation)? } else { pixels };
+        Some(Picture { pixels, format, sha256, metadata })
+    };
+    stored.into_iter().map(|page| upright(page).ok_or(DecodeError::NoPixels)).collect()
+}
+
+/// As [`decode_pages`], with the pixels as the file stores them: not yet turned upright ([`upright_rows`]).
+pub fn decode_stored(
+    bytes: &[u8],
+    limits: &Limits,
+    password: Option<&str>,
+) -> Result<Vec<Decoded>, DecodeError> {
     if bytes.len() > limits.max_bytes {
         return Err(DecodeError::TooManyBytes { bytes: bytes.len(), max: limits.max_bytes });
     }
@@ -393,22 +409,12 @@ pub fn decode_pages(
     };
     // The decoders are other people's code on untrusted bytes: where one panics,
     // this file is refused and nothing else is touched.
-    let decoded = std::panic::catch_unwind(work)
-        .unwrap_or_else(|_| Err(DecodeError::malformed("the decoder gave up on it")))?;
-    let sha256: [u8; 32] = Sha256::digest(bytes).into();
-    Ok(decoded
-        .into_iter()
-        .map(|(pixels, metadata)| Picture {
-            pixels: upright(pixels, metadata.orientation),
-            format,
-            sha256,
-            metadata,
-        })
-        .collect())
+    std::panic::catch_unwind(work)
+        .unwrap_or_else(|_| Err(DecodeError::malformed("the decoder gave up on it")))
 }
 
 /// A decoder's pixels and the summary of what stood beside them.
-pub(crate) type Decoded = (RgbImage, Metadata);
+pub type Decoded = (RgbImage, Metadata);
 
 /// Runs one of `image`'s decoders under its limits and lays transparency on white.
 pub(crate) fn pixels_of(mut decoder: impl ImageDecoder, limits: &Limits) -> Result<RgbImage, DecodeError> {
@@ -449,19 +455,76 @@ fn image_error(error: image::ImageError) -> DecodeError {
     }
 }
 
-/// Undoes the EXIF orientation (EXIF 2.32 §4.6.4 A, tag 0112).
-fn upright(pixels: RgbImage, orientation: u8) -> RgbImage {
-    match orientation {
-        2 => image::imageops::flip_horizontal(&pixels),
-        3 => rotate90(&pixels, 2),
-        4 => image::imageops::flip_vertical(&pixels),
-        5 => image::imageops::flip_horizontal(&rotate90(&pixels, 1)),
-        6 => rotate90(&pixels, 1),
-        7 => image::imageops::flip_horizontal(&rotate90(&pixels, 3)),
-        8 => rotate90(&pixels, 3),
-        _ => pixels,
-    }
+fn upright(pixels: &RgbImage, orientation: u8) -> Option<RgbImage> {
+    let mut out = Vec::with_capacity(pixels.as_raw().len());
+    let Ok(()) = upright_rows(pixels, orientation, |rows| {
+        out.extend_from_slice(rows);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let (width, height) = upright_size(pixels, orientation);
+    RgbImage::from_raw(width, height, out)
 }
+
+/// Width and height of a picture once it is upright.
+pub fn upright_size(pixels: &RgbImage, orientation: u8) -> (u32, u32) {
+    let (width, height) = pixels.dimensions();
+    if matches!(orientation, 5..=8) { (height, width) } else { (width, height) }
+}
+
+/// Undoes the EXIF orientation (EXIF 2.32 §4.6.4 A, tag 0112), giving a few rows at a time, so that no second picture
+/// has to be held.
+///
+/// # Errors
+/// What `take` gives.
+pub fn upright_rows<E>(
+    pixels: &RgbImage,
+    orientation: u8,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let (width, height) = (pixels.width() as usize, pixels.height() as usize);
+    let row = |y: usize| pixels.as_raw().get(y * width * 3..(y + 1) * width * 3).unwrap_or_default();
+    // Which way columns and rows of the stored picture run in the upright one.
+    let from_right = matches!(orientation, 2 | 3 | 7 | 8);
+    let from_below = matches!(orientation, 3 | 4 | 6 | 7);
+    if !matches!(orientation, 2..=8) {
+        return take(pixels.as_raw());
+    }
+    if orientation < 5 {
+        let mut line = Vec::with_capacity(width * 3);
+        for y in 0..height {
+            let stored = row(if from_below { height - 1 - y } else { y });
+            line.clear();
+            if from_right {
+                line.extend(stored.chunks_exact(3).rev().flatten());
+            } else {
+                line.extend_from_slice(stored);
+            }
+            take(&line)?;
+        }
+        return Ok(());
+    }
+    // Columns become rows. A band of them is filled at once, because each visit to a stored row brings its neighbours along.
+    let mut band = vec![0; BAND.min(width) * height * 3];
+    for start in (0..width).step_by(BAND) {
+        let count = BAND.min(width - start);
+        for y in 0..height {
+            let stored = row(y);
+            let to = if from_below { height - 1 - y } else { y };
+            for line in 0..count {
+                let x = if from_right { width - 1 - start - line } else { start + line };
+                let at = (line * height + to) * 3;
+                if let (Some(to), Some(from)) = (band.get_mut(at..at + 3), stored.get(x * 3..x * 3 + 3)) {
+                    to.copy_from_slice(from);
+                }
+            }
+        }
+        take(band.get(..count * height * 3).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// Columns that are turned together.
+const BAND: usize = 32;
 
 /// The printable part of a text, cut to `max` characters; `None` when nothing is left.
 pub(crate) fn printable(text: &str, max: usize) -> Option<String> {

@@ -23,7 +23,10 @@ mod tiff;
 mod tiff_ycc;
 mod webp;
 
-pub use door::{DecodeError, Format, Limits, Metadata, Picture, decode, decode_pages, sniff};
+pub use door::{
+    DecodeError, Decoded, Format, Limits, Metadata, Picture, decode, decode_pages, decode_stored, sniff,
+    upright_rows, upright_size,
+};
 pub use encode::{encode_jpeg, encode_png};
 pub use geometry::{Point, Projection, Quad, crop, invert_similarity, rotate90, similarity_warp, warp_quad};
 pub use image::{GrayImage, RgbImage};

@@ -1,7 +1,10 @@
 //! The door's promises on files made here: orientation, metadata, truncation,
 //! limits before decoding, and no panic on any bytes.
 
-use imaging::{DecodeError, Format, Limits, RgbImage, decode, decode_pages, encode_jpeg, encode_png, sniff};
+use imaging::{
+    DecodeError, Format, Limits, RgbImage, decode, decode_pages, encode_jpeg, encode_png, sniff,
+    upright_rows, upright_size,
+};
 use proptest::prelude::*;
 
 /// A picture with a red top left quarter, otherwise a gradient.
@@ -59,6 +62,38 @@ fn each_exif_orientation_is_undone() {
         let turned = orientation >= 5;
         assert_eq!(decoded.pixels.dimensions(), if turned { (32, 64) } else { (64, 32) });
         assert_eq!(decoded.metadata.stored_size, (64, 32));
+    }
+}
+
+#[test]
+fn a_picture_of_any_size_is_turned_pixel_by_pixel() {
+    for (width, height) in [(1, 1), (1, 90), (90, 1), (32, 33), (65, 40), (31, 64)] {
+        let stored = RgbImage::from_fn(width, height, |x, y| [x as u8, y as u8, 7].into());
+        for orientation in 0..=9 {
+            let mut rows = Vec::new();
+            upright_rows(&stored, orientation, |some| {
+                rows.extend_from_slice(some);
+                Ok::<(), ()>(())
+            })
+            .expect("takes all");
+            let (w, h) = upright_size(&stored, orientation);
+            let upright = RgbImage::from_raw(w, h, rows).expect("is whole");
+            for (x, y, pixel) in upright.enumerate_pixels() {
+                let (right, below) = (width - 1, height - 1);
+                // EXIF 2.32 §4.6.4 A: which stored row and column the upright ones are.
+                let from = match orientation {
+                    2 => (right - x, y),
+                    3 => (right - x, below - y),
+                    4 => (x, below - y),
+                    5 => (y, x),
+                    6 => (y, below - x),
+                    7 => (right - y, below - x),
+                    8 => (right - y, x),
+                    _ => (x, y),
+                };
+                assert_eq!(pixel.0, [from.0 as u8, from.1 as u8, 7], "orientation {orientation} at {x}, {y}");
+            }
+        }
     }
 }
 

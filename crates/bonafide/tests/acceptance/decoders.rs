@@ -115,6 +115,9 @@ fn a_decoding_process_has_nothing_of_the_servers_environment_and_descriptors() {
     }
 }
 
+/// A file of a form: field, name, bytes.
+type File<'a> = (&'a str, &'a str, &'a [u8]);
+
 /// Open descriptors with what they lead to.
 fn links(folder: &str) -> Vec<(u32, String)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -130,7 +133,13 @@ fn links(folder: &str) -> Vec<(u32, String)> {
 fn a_picture_comes_out_of_the_process_as_it_comes_out_of_the_decoder() {
     let pool = pool(2);
     let picture = noise(1_200, 900);
-    for bytes in [imaging::encode_png(&picture), imaging::encode_jpeg(&picture, 90)] {
+    let jpeg = imaging::encode_jpeg(&picture, 90);
+    // As a phone held upright writes it: EXIF orientation 6.
+    let exif: &[u8] =
+        b"\xFF\xE1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let turned = [&jpeg[..2], exif, &jpeg[2..]].concat();
+    assert_eq!(imaging::decode(&turned, &Limits::default()).unwrap().pixels.dimensions(), (900, 1_200));
+    for bytes in [imaging::encode_png(&picture), jpeg, turned] {
         let here = imaging::decode(&bytes, &Limits::default()).unwrap();
         let there = pool.decode_pages(&bytes, &Limits::default(), None).unwrap().remove(0);
         assert!(here.pixels == there.pixels);
@@ -174,7 +183,7 @@ fn hostile_files_at_the_doors_for_faces_are_refused_and_no_process_is_left_behin
         let bytes = std::fs::read(&file).unwrap();
         let harmless = name.starts_with("ok_") || name.starts_with("poly_jpg");
         let is_pdf = bytes.starts_with(b"%PDF");
-        let doors: [(&str, Vec<(&str, &str, &[u8])>); 5] = [
+        let doors: [(&str, Vec<File>); 5] = [
             ("/v3/passive-liveness/", vec![("user_image", "a.jpg", &bytes)]),
             ("/v3/age-estimation/", vec![("user_image", "a.jpg", &bytes)]),
             ("/v3/face-match/", vec![("user_image", "a.jpg", &bytes), ("ref_image", "b.jpg", &sound)]),
