@@ -294,9 +294,6 @@ impl Child {
             .arg0("bonafide")
             .args(&program.arguments)
             .env_clear()
-            // Freed memory goes back to the system at once: glibc would keep up to 64 MiB of it.
-            .env("MALLOC_MMAP_THRESHOLD_", "1048576")
-            .env("MALLOC_TRIM_THRESHOLD_", "4194304")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
