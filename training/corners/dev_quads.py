@@ -9,6 +9,7 @@ import sys
 
 import cv2
 import numpy as np
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Its library reports to its maker otherwise.
 import onnxruntime
 
 from generate import ordered

@@ -12,6 +12,8 @@ import sys
 
 import numpy as np
 import onnx
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Its library reports to its maker otherwise.
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper

@@ -8,6 +8,8 @@ A student is added to the manifest only if evaluate.py says that it agrees with 
 """
 import argparse, hashlib
 import numpy as np
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Its library reports to its maker otherwise.
 import onnx, onnxruntime, torch
 from onnx import TensorProto, helper, numpy_helper
 from distil import STAGES, Student

@@ -68,6 +68,11 @@ fn main() -> std::process::ExitCode {
     if arguments.next().is_some_and(|first| first == decoder::ARGUMENT) {
         return decoder::serve(arguments.next().as_deref().and_then(std::ffi::OsStr::to_str));
     }
+    if let Err(error) = inference::quiet::restart() {
+        eprintln!(
+            "warning: ONNX Runtime is not used, its reports to its maker cannot be switched off: {error}"
+        );
+    }
     match decoder::Program::this() {
         Ok(program) => decoder::use_program(program),
         // No picture is decoded then; every other command works.

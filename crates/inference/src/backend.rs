@@ -122,7 +122,7 @@ impl Backend {
         Self::Rten { pools: Arc::new(Lanes::new(first, lanes)), threads }
     }
 
-    /// Opens ONNX Runtime from its library file.
+    /// Opens ONNX Runtime from its library file. The caller has seen that [`crate::quiet::is_on`].
     ///
     /// # Errors
     /// A text saying why the library cannot be used.

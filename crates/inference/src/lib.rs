@@ -4,7 +4,8 @@
 //! and [`install`] put there, what an operator added, and our own nets, which
 //! are part of the program. A net runs on ONNX Runtime when its library lies in
 //! the folder, else on `rten`, which is compiled in. Nothing here touches the
-//! network but [`install`], and that only through pip and npm.
+//! network but [`install`], and that only through pip and npm; [`quiet`] says how
+//! the runtime's library is kept from it.
 
 mod backend;
 pub mod convert;
@@ -13,6 +14,7 @@ mod lanes;
 mod manifest;
 mod metadata;
 mod models;
+pub mod quiet;
 pub mod recipe;
 
 pub use backend::{Net, RunError, Runtime, Tensor};

@@ -339,6 +339,13 @@ fn open_ort(dir: &Path, entries: &[ModelEntry], options: &Options) -> Result<Bac
         .ok_or("there is no build of it for this machine")?;
     let library =
         fs_err::canonicalize(dir.join(&entry.file)).map_err(|_| "it is not installed".to_owned())?;
+    if !crate::quiet::is_on() {
+        return Err(format!(
+            "the environment must hold {}={} before its library is loaded: without it the library reports to its maker",
+            crate::quiet::VARIABLE,
+            crate::quiet::VALUE
+        ));
+    }
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     if opened.is_none() {
         let bytes = fs_err::read(&library).map_err(|error| error.to_string())?;

@@ -74,6 +74,34 @@ fn a_changed_file_is_not_loaded() {
 }
 
 #[test]
+fn the_runtime_library_is_not_loaded_where_it_would_report_to_its_maker() {
+    const INSIDE: &str = "BONAFIDE_TEST_FOLDER";
+    // The variable cannot be taken out of a running process: this test starts itself without it.
+    if let Some(folder) = std::env::var_os(INSIDE) {
+        let options = Options { runtime: Some(Runtime::Ort), threads: 1, lanes: 1 };
+        let refused = Models::open_with(std::path::Path::new(&folder), &options).err().expect("refused");
+        assert!(refused.to_string().contains("ORT_DISABLE_TELEMETRY=1"), "{refused}");
+        let options = Options { runtime: None, ..options };
+        let models = Models::open_with(std::path::Path::new(&folder), &options).expect("opens");
+        assert_eq!(models.runtime(), Runtime::Rten);
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    fs_err::write(folder.path().join("libonnxruntime.so"), b"not the library").expect("writes");
+    for value in [None, Some("0"), Some("")] {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("this test"));
+        command.args(["--exact", "the_runtime_library_is_not_loaded_where_it_would_report_to_its_maker"]);
+        command.env(INSIDE, folder.path()).env_remove("ORT_DISABLE_TELEMETRY");
+        if let Some(value) = value {
+            command.env("ORT_DISABLE_TELEMETRY", value);
+        }
+        let output = command.output().expect("starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{value:?}: {said}");
+    }
+}
+
+#[test]
 fn both_back_ends_give_the_same_numbers() {
     let (Ok(ort), Ok(rten)) = (open(Some(Runtime::Ort)), open(Some(Runtime::Rten))) else {
         eprintln!("skipped: ONNX Runtime is not installed");
