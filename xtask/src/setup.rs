@@ -11,6 +11,7 @@ pub(crate) fn everything() -> anyhow::Result<()> {
     tools()?;
     models(&bonafide("dev")?)?;
     postgres()?;
+    namespaces()?;
     Ok(())
 }
 
@@ -70,6 +71,14 @@ pub(crate) fn postgres() -> anyhow::Result<()> {
     };
     step("Looking for PostgreSQL (tests run on SQLite and on PostgreSQL)");
     debian("postgresql", found)
+}
+
+/// Makes sure that `ip` and `unshare` are there, with which a test cuts the program off from every network.
+pub(crate) fn namespaces() -> anyhow::Result<()> {
+    step("Looking for ip and unshare (a test runs the program without a network)");
+    let ip = || Command::new("ip").arg("-V").output().is_ok_and(|out| out.status.success());
+    debian("iproute2", ip)?;
+    debian("util-linux", || has("unshare"))
 }
 
 /// Makes sure that the program `tesseract` is there, with which PassportEye reads.

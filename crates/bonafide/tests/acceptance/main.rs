@@ -19,6 +19,7 @@ mod flow;
 mod limits;
 mod policy;
 mod privacy;
+mod quiet;
 mod screening;
 mod server;
 mod tabs;
