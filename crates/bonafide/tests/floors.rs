@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("service", 4),
     ("store", 3),
     ("workflow", 3),
+    ("egress", 3),
     ("decoder", 2),
     ("document", 2),
     ("face", 2),
