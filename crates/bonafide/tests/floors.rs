@@ -96,6 +96,66 @@ fn rust_files(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+/// Crates that open connections to elsewhere, and who may use them: the one client, and the database's and the
+/// bucket's own drivers, which go where the operator configured.
+const OUTWARD: &[(&str, &[&str])] = &[
+    ("hyper", &["egress", "server"]),
+    ("hyper-util", &["egress", "server"]),
+    ("ureq", &[]),
+    ("reqwest", &[]),
+    ("curl", &[]),
+    ("isahc", &[]),
+    ("minreq", &[]),
+    ("attohttpc", &[]),
+    ("lettre", &[]),
+    ("hickory-resolver", &[]),
+    ("tokio-postgres", &["store"]),
+    ("object_store", &["store"]),
+];
+
+#[test]
+fn only_the_outgoing_client_and_the_drivers_of_the_store_reach_out() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(&root)
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        for dependency in package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"] != "dev") {
+            let used = dependency["name"].as_str().unwrap();
+            let who = OUTWARD.iter().find(|(outward, _)| *outward == used).map(|(_, who)| *who);
+            assert!(who.is_none_or(|who| who.contains(&name)), "{name} uses {used}");
+            // The server speaks the other half of HTTP with the same library.
+            let mut features = dependency["features"].as_array().unwrap().iter().filter_map(Value::as_str);
+            let calls = who.is_some() && features.any(|feature| feature.starts_with("client"));
+            assert!(!calls || name == "egress", "{name} uses the client of {used}");
+        }
+    }
+    // Nor does any other crate open a connection by hand, or start a program that does.
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(root.join("crates")).unwrap().flatten() {
+        if entry.file_name() != "egress" {
+            rust_files(&entry.path().join("src"), &mut files);
+        }
+    }
+    assert!(files.len() > 100, "only {} files were found", files.len());
+    // One probe of the decoder's child shows that it cannot connect.
+    let meant = |file: &&std::path::PathBuf| {
+        !file.ends_with("decoder/src/served.rs") && !file.components().any(|part| part.as_os_str() == "tests")
+    };
+    for file in files.iter().filter(meant) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let ways =
+            ["TcpStream::connect", "TcpSocket", "UdpSocket", "lookup_host", "ToSocketAddrs", "new(\"curl\")"];
+        let way = ways.into_iter().find(|way| code.contains(way));
+        assert!(way.is_none(), "{} holds {way:?}: outgoing calls go through `egress`", file.display());
+    }
+}
+
 #[test]
 fn every_file_that_the_map_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -99,6 +99,8 @@ enum Command {
         /// Days after which a list is stale.
         #[arg(long, default_value_t = 3)]
         stale_days: u64,
+        #[command(flatten)]
+        egress: super::fetch::EgressArgs,
     },
     /// Carry lists to a machine without a network, signed.
     Bundle {
@@ -216,8 +218,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Command::Compare { pairs, out, profile } => compare(pairs, out, &named(profile)?),
         Command::Import { data, lists, name, force } => import(data, lists, name.as_deref(), *force),
-        Command::Sync { data, sources, lists, stale_days } => {
-            fetch(data, sources.as_deref(), lists, *stale_days)
+        Command::Sync { data, sources, lists, stale_days, egress } => {
+            fetch(data, sources.as_deref(), lists, *stale_days, &egress.allow)
         }
         Command::Bundle { command } => carry(command),
         Command::Lists { data, json, stale_days } => show_lists(data, *json, *stale_days),
@@ -385,8 +387,14 @@ fn import(data: &Path, lists: &[String], name: Option<&str>, force: bool) -> any
     Ok(ExitCode::SUCCESS)
 }
 
-fn fetch(data: &Path, sources: Option<&Path>, only: &[String], stale_days: u64) -> anyhow::Result<ExitCode> {
-    let outcomes = sync::Sources::read(sources)?.sync(data, only, now())?;
+fn fetch(
+    data: &Path,
+    sources: Option<&Path>,
+    only: &[String],
+    stale_days: u64,
+    allowed: &[egress::Entry],
+) -> anyhow::Result<ExitCode> {
+    let outcomes = sync::Sources::read(sources)?.sync(data, only, now(), allowed)?;
     for (list, outcome) in &outcomes {
         super::print_json(&serde_json::json!({"list": list, "result": outcome}))?;
     }

@@ -6,7 +6,8 @@
 
 use std::{net::TcpListener, process::ExitCode, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use egress::Http as _;
 use imaging::RgbImage;
 use serde_json::{Value, json};
 use specimen::{Degradation, Fault, Kind, Portrait, Scene, Spec};
@@ -127,7 +128,7 @@ async fn demo(args: &Args) -> anyhow::Result<ExitCode> {
     eprintln!("serving on {base}\n");
 
     let workflow = ready.workflow.to_string();
-    let client = Client { base: base.clone(), key: key.clone(), workflow: workflow.clone() };
+    let client = Client::new(base.clone(), key.clone(), workflow.clone())?;
     let cases = tokio::task::spawn_blocking(move || run_cases(&client, &portraits)).await??;
     print_line("")?;
     print_line(&format!("API key       {key}"))?;
@@ -220,18 +221,37 @@ struct Client {
     base: String,
     key: String,
     workflow: String,
+    http: egress::Client,
+    runtime: tokio::runtime::Handle,
 }
 
 impl Client {
+    /// One that calls the demo's own server and nothing else.
+    fn new(base: String, key: String, workflow: String) -> anyhow::Result<Self> {
+        let own = egress::Entry::of(&egress::Target::parse(&base)?);
+        let http = egress::Client::new(egress::Policy::allowing([own]));
+        Ok(Self { base, key, workflow, http, runtime: tokio::runtime::Handle::current() })
+    }
+
+    /// Makes a call and keeps the body of its answer, which must be a good one.
+    fn call(&self, request: egress::Request) -> anyhow::Result<Vec<u8>> {
+        let limits = egress::Limits {
+            whole: Duration::from_secs(120),
+            answer_bytes: 64 << 20,
+            overflow: egress::Overflow::Refuse,
+            ..egress::Limits::default()
+        };
+        let answer = self.runtime.block_on(self.http.send(request.limits(limits)))?;
+        ensure!(answer.status < 400, "the answer has status {}", answer.status);
+        Ok(answer.body)
+    }
+
     fn start(&self) -> anyhow::Result<Value> {
         let body = json!({ "workflow_id": self.workflow }).to_string();
-        let text = ureq::post(format!("{}/v3/session/", self.base))
-            .header("x-api-key", &self.key)
-            .header("content-type", "application/json")
-            .send(body)?
-            .body_mut()
-            .read_to_string()?;
-        Ok(serde_json::from_str(&text)?)
+        let request = egress::Request::post(&format!("{}/v3/session/", self.base), body)?
+            .header("x-api-key", &self.key)?
+            .header("content-type", "application/json")?;
+        Ok(serde_json::from_slice(&self.call(request)?)?)
     }
 
     fn verify(&self, front: &RgbImage, selfie: &RgbImage) -> anyhow::Result<Value> {
@@ -240,11 +260,10 @@ impl Client {
             |name: &str| session[name].as_str().map(str::to_owned).context("the session lacks a field");
         let (id, page) = (text("session_id")?, text("url")?);
         let form = |path: &str, kind: &str, body: Vec<u8>| -> anyhow::Result<()> {
-            ureq::post(format!("{page}/{path}"))
-                .header("accept", "application/json")
-                .header("content-type", kind)
-                .send(body)
-                .with_context(|| format!("the page refused {path}"))?;
+            let request = egress::Request::post(&format!("{page}/{path}"), body)?
+                .header("accept", "application/json")?
+                .header("content-type", kind)?;
+            self.call(request).with_context(|| format!("the page refused {path}"))?;
             Ok(())
         };
         let plain = "application/x-www-form-urlencoded";
@@ -256,12 +275,9 @@ impl Client {
         form("capture/selfie", &kind, body)?;
         form("submit", plain, Vec::new())?;
         for _ in 0..600 {
-            let text = ureq::get(format!("{}/v3/session/{id}/decision/", self.base))
-                .header("x-api-key", &self.key)
-                .call()?
-                .body_mut()
-                .read_to_string()?;
-            let decision: Value = serde_json::from_str(&text)?;
+            let request = egress::Request::get(&format!("{}/v3/session/{id}/decision/", self.base))?
+                .header("x-api-key", &self.key)?;
+            let decision: Value = serde_json::from_slice(&self.call(request)?)?;
             if !matches!(decision["status"].as_str(), Some("In Progress" | "Not Started")) {
                 return Ok(decision);
             }

@@ -10,6 +10,7 @@ pub(crate) mod chip;
 pub(crate) mod demo;
 pub(crate) mod document;
 pub(crate) mod face;
+pub(crate) mod fetch;
 pub(crate) mod idnumber;
 pub(crate) mod key;
 pub(crate) mod liveness;

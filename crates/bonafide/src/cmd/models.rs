@@ -1,7 +1,7 @@
 //! `bonafide models`: lists, installs and verifies the nets that checks run on.
 //!
-//! Installing is the only thing in this program that fetches anything, and it
-//! does so through pip and npm only; afterwards no network is needed.
+//! Installing fetches through pip and npm only, and adding a model by its address through the one outgoing client;
+//! afterwards no network is needed.
 
 use inference::install::{Progress, install};
 use inference::{Models, Presence};

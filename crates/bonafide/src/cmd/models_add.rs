@@ -1,7 +1,7 @@
 //! `bonafide models add`: puts a model of the operator's own into its slot.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
 use inference::Models;
@@ -15,12 +15,14 @@ pub(crate) struct Args {
     /// The model file.
     #[arg(long, value_name = "F")]
     file: Option<PathBuf>,
-    /// Fetch it from here with curl; `--url recipe` takes the address in the recipe.
+    /// Fetch it from here; `--url recipe` takes the address in the recipe.
     #[arg(long, value_name = "U", conflicts_with = "file")]
     url: Option<String>,
     /// The recipe to treat it by, where the name is not one.
     #[arg(long, value_name = "NAME")]
     recipe: Option<String>,
+    #[command(flatten)]
+    egress: super::fetch::EgressArgs,
     /// Accept a file that is not the published one.
     #[arg(long)]
     any_file: bool,
@@ -33,7 +35,7 @@ pub(crate) struct Args {
 }
 
 /// The largest file that is fetched.
-const MAX_BYTES: &str = "1073741824";
+const MAX_BYTES: u64 = 1 << 30;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let known = recipes();
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let bytes = match (&args.file, &args.url) {
         (Some(file), None) => fs_err::read(file)?,
-        (None, Some(url)) => fetch(if url == "recipe" { &recipe.url } else { url })?,
+        (None, Some(url)) => fetch(if url == "recipe" { &recipe.url } else { url }, &args.egress.allow)?,
         _ => bail!("say where the model is: `--file F` or `--url U` (the recipe knows {})", recipe.url),
     };
     let dir = args.dir.clone().unwrap_or_else(Models::default_dir);
@@ -63,20 +65,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fetches over https with curl: this program has no network client of its own outside of the server.
-fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
-    if !url.starts_with("https://") {
-        bail!("only https addresses are fetched");
+/// Fetches a file whole: its hash is compared before it is kept.
+fn fetch(url: &str, allowed: &[egress::Entry]) -> anyhow::Result<Vec<u8>> {
+    let target = egress::Target::parse(url).with_context(|| format!("cannot fetch {url}"))?;
+    let fetcher = super::fetch::Fetcher::new(allowed.to_vec())?;
+    let (answer, bytes) = fetcher.get(&target, &[], MAX_BYTES, || Ok(Vec::new()))?;
+    if answer.status != 200 {
+        bail!("cannot fetch {url}: the answer has status {}", answer.status);
     }
-    let output = Command::new("curl")
-        .args(["--fail", "--silent", "--show-error", "--location", "--proto", "=https", "--max-time", "600"])
-        .args(["--max-filesize", MAX_BYTES, "--", url])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start curl")?;
-    if !output.status.success() {
-        bail!("cannot fetch {url}");
-    }
-    Ok(output.stdout)
+    Ok(bytes)
 }

@@ -2,28 +2,23 @@
 //!
 //! What is fetched is written to a folder of its own, read and judged there, and only then takes the place of
 //! the version in use; a source that fails leaves its last good version and does not stop the others. Addresses
-//! come from a data file, but where they lead is the publisher's answer: every connection is made to an address
-//! that was resolved and checked here, redirects are followed one by one, and none may lead into a private network.
+//! come from a data file, but where they lead is the publisher's answer: each connection, each redirect too, goes
+//! through the one outgoing client (`egress`), which lets none lead into a private network.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use aml::import::Format;
 use aml::lists::ListStore;
 use anyhow::{Context, bail, ensure};
+use egress::{Entry, Target};
 use serde::{Deserialize, Serialize};
-use ureq::http::{Uri, header};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+use crate::cmd::fetch::Fetcher;
 
 /// The sources that come with the program.
 const DEFAULT: &str = include_str!("../../../../aml/data/sources.toml");
-/// Redirects followed for one file.
-const MAX_REDIRECTS: usize = 5;
 
 /// A data file of sources.
 #[derive(Debug, Deserialize)]
@@ -102,6 +97,8 @@ impl Sources {
             ensure!(!source.files.is_empty(), "source {} names no file", source.list);
             for file in &source.files {
                 let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+                Target::parse(&file.url)
+                    .with_context(|| format!("source {}: the address of {}", source.list, file.name))?;
                 ensure!(
                     !file.name.is_empty() && !file.name.starts_with('.') && file.name.chars().all(plain),
                     "source {}: a file is named with letters, digits, dots, hyphens",
@@ -112,12 +109,13 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Fetches every source, or those named.
+    /// Fetches every source, or those named; `allowed` is what the operator allows beside the public internet.
     pub(super) fn sync(
         &self,
         data: &Path,
         only: &[String],
         now: u64,
+        allowed: &[Entry],
     ) -> anyhow::Result<Vec<(String, Outcome)>> {
         for name in only {
             ensure!(self.source.iter().any(|s| s.list == *name), "no source is called {name}");
@@ -125,7 +123,7 @@ impl Sources {
         let store = ListStore::new(data);
         let mut out = Vec::new();
         for source in self.source.iter().filter(|s| only.is_empty() || only.contains(&s.list)) {
-            let outcome = source.sync(data, &store, now).unwrap_or_else(|error| {
+            let outcome = source.sync(data, &store, now, allowed).unwrap_or_else(|error| {
                 let error = format!("{error:#}");
                 // Where even the note cannot be written the outcome still says it.
                 let _ = store.refused(&source.list, &error);
@@ -138,7 +136,7 @@ impl Sources {
 }
 
 impl Source {
-    fn sync(&self, data: &Path, store: &ListStore, now: u64) -> anyhow::Result<Outcome> {
+    fn sync(&self, data: &Path, store: &ListStore, now: u64, allowed: &[Entry]) -> anyhow::Result<Outcome> {
         let format = Format::parse(&self.format).context("no such format")?;
         let kept = data.join("sources").join(&self.list);
         let coming = data.join("sources").join(format!("{}.coming", self.list));
@@ -159,7 +157,10 @@ impl Source {
         for file in &self.files {
             let (old, new) = (kept.join(&file.name), coming.join(&file.name));
             let before = known.get(&file.name).filter(|s| s.url == file.url && old.exists());
-            match self.fetch(file, before, &new).with_context(|| format!("fetching {}", file.name))? {
+            match self
+                .fetch(file, before, &new, allowed)
+                .with_context(|| format!("fetching {}", file.name))?
+            {
                 Some(now_seen) => {
                     newer = true;
                     seen.insert(file.name.clone(), now_seen);
@@ -191,151 +192,39 @@ impl Source {
     }
 
     /// Fetches one file; `None` when the publisher says that it has not changed.
-    fn fetch(&self, file: &SourceFile, before: Option<&Seen>, to: &Path) -> anyhow::Result<Option<Seen>> {
-        let mut uri: Uri = file.url.parse().context("not an address")?;
-        for hop in 0..=MAX_REDIRECTS {
-            // The operator may name a mirror inside; nobody else may lead there.
-            let private = self.allow_private && hop == 0;
-            let secure = uri.scheme_str() == Some("https");
-            ensure!(
-                secure || (private && uri.scheme_str() == Some("http")),
-                "only https addresses are fetched"
-            );
-            let mut request = agent(private).get(&uri);
-            if let Some(etag) = before.and_then(|s| s.etag.as_deref()) {
-                request = request.header(header::IF_NONE_MATCH, etag);
-            } else if let Some(date) = before.and_then(|s| s.last_modified.as_deref()) {
-                request = request.header(header::IF_MODIFIED_SINCE, date);
-            }
-            let mut response = request.call()?;
-            let text = |name| {
-                response
-                    .headers()
-                    .get(name)
-                    .and_then(|v: &header::HeaderValue| v.to_str().ok())
-                    .map(str::to_owned)
-            };
-            let (etag, last_modified, location) =
-                (text(header::ETAG), text(header::LAST_MODIFIED), text(header::LOCATION));
-            match response.status().as_u16() {
-                200 => {
-                    let limit = self.max_mb.saturating_mul(1 << 20);
-                    save(response.body_mut().as_reader(), limit, to)?;
-                    return Ok(Some(Seen { url: file.url.clone(), etag, last_modified }));
-                }
-                304 if before.is_some() => return Ok(None),
-                301 | 302 | 303 | 307 | 308 => {
-                    uri = follow(&uri, location.as_deref().context("a redirect without an address")?)?;
-                }
-                status => bail!("the publisher answered {status}"),
-            }
-        }
-        bail!("more than {MAX_REDIRECTS} redirects")
-    }
-}
-
-/// The address that a redirect leads to.
-fn follow(from: &Uri, location: &str) -> anyhow::Result<Uri> {
-    let text = if location.starts_with("https://") || location.starts_with("http://") {
-        location.to_owned()
-    } else if location.starts_with('/') && !location.starts_with("//") {
-        let authority = from.authority().context("an address without a host")?;
-        format!("{}://{authority}{location}", from.scheme_str().unwrap_or("https"))
-    } else {
-        bail!("a redirect to an address of another kind")
-    };
-    text.parse().context("a redirect to what is no address")
-}
-
-/// Writes what comes, up to a limit; a longer file is refused, not cut.
-fn save(from: impl std::io::Read, limit: u64, to: &Path) -> anyhow::Result<()> {
-    let mut file = fs_err::File::create(to)?;
-    let written = std::io::copy(&mut from.take(limit.saturating_add(1)), &mut file)?;
-    ensure!(written <= limit, "the file has more than the {} MB allowed", limit >> 20);
-    file.flush()?;
-    file.sync_all()?;
-    Ok(())
-}
-
-/// A client that follows no redirect, uses no proxy and connects only where it may.
-fn agent(private: bool) -> ureq::Agent {
-    let tls = ureq::tls::TlsConfig::builder()
-        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .build();
-    let config = ureq::Agent::config_builder()
-        .tls_config(tls)
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        .timeout_recv_body(Some(Duration::from_secs(600)))
-        .user_agent(concat!("bonafide/", env!("CARGO_PKG_VERSION")))
-        .build();
-    ureq::Agent::with_parts(
-        config,
-        DefaultConnector::default(),
-        Checked { private, inner: DefaultResolver::default() },
-    )
-}
-
-/// Resolves names and refuses addresses that are not on the public internet.
-#[derive(Debug)]
-struct Checked {
-    private: bool,
-    inner: DefaultResolver,
-}
-
-impl Resolver for Checked {
-    fn resolve(
+    fn fetch(
         &self,
-        uri: &Uri,
-        config: &ureq::config::Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
-        if self.private || found.iter().all(|address| is_public(address.ip())) {
-            return Ok(found);
+        file: &SourceFile,
+        before: Option<&Seen>,
+        to: &Path,
+        allowed: &[Entry],
+    ) -> anyhow::Result<Option<Seen>> {
+        let target = Target::parse(&file.url)?;
+        let mut allowed = allowed.to_vec();
+        // The operator may name a mirror inside; nobody else may lead elsewhere there.
+        if self.allow_private {
+            allowed.push(Entry::of(&target));
         }
-        Err(ureq::Error::Io(std::io::Error::new(
-            std::io::ErrorKind::PermissionDenied,
-            "the address lies in a private network",
-        )))
+        let asked = match before {
+            Some(Seen { etag: Some(etag), .. }) => Some(("if-none-match", etag.as_str())),
+            Some(Seen { last_modified: Some(date), .. }) => Some(("if-modified-since", date.as_str())),
+            _ => None,
+        };
+        let limit = self.max_mb.saturating_mul(1 << 20);
+        let begin = || Ok(fs_err::File::create(to)?);
+        let (answer, mut written) = Fetcher::new(allowed)?.get(&target, asked.as_slice(), limit, begin)?;
+        match answer.status {
+            200 => {
+                written.flush()?;
+                written.sync_all()?;
+                let text = |name| answer.header(name).map(str::to_owned);
+                let (etag, last_modified) = (text("etag"), text("last-modified"));
+                Ok(Some(Seen { url: file.url.clone(), etag, last_modified }))
+            }
+            304 if before.is_some() => Ok(None),
+            status => bail!("the publisher answered {status}"),
+        }
     }
-}
-
-/// True for addresses of the public internet (IANA special-purpose registries, RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_public_v4(v4),
-            None => is_public_v6(v6),
-        },
-    }
-}
-
-fn is_public_v4(v4: Ipv4Addr) -> bool {
-    let [a, b, c, _] = v4.octets();
-    let special = a == 0
-        || v4.is_private()
-        || v4.is_loopback()
-        || v4.is_link_local()
-        || v4.is_multicast()
-        || v4.is_documentation()
-        || a >= 240
-        || (a == 100 && b & 0xc0 == 64)
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && b & 0xfe == 18);
-    !special
-}
-
-/// Global unicast is 2000::/3; of it Teredo, ORCHID, documentation and 6to4 (which wraps an IPv4 address) are left out.
-fn is_public_v6(v6: Ipv6Addr) -> bool {
-    let [first, second, ..] = v6.segments();
-    first & 0xe000 == 0x2000 && !(first == 0x2001 && (second < 0x0200 || second == 0x0db8)) && first != 0x2002
 }
 
 #[cfg(test)]
@@ -403,15 +292,18 @@ mod tests {
             answer("500 Internal Server Error", "", ""),
         ]);
         let sources = sources(&url, "allow_private = true");
-        assert_eq!(only(sources.sync(data.path(), &[], 1_000)), Outcome::Taken { entities: 2, changes: 2 });
-        assert_eq!(only(sources.sync(data.path(), &[], 900_000)), Outcome::Unchanged);
+        assert_eq!(
+            only(sources.sync(data.path(), &[], 1_000, &[])),
+            Outcome::Taken { entities: 2, changes: 2 }
+        );
+        assert_eq!(only(sources.sync(data.path(), &[], 900_000, &[])), Outcome::Unchanged);
         let store = ListStore::new(data.path());
         assert!(!store.status(900_001).expect("status")[0].stale, "asked a second ago");
         assert!(
-            matches!(only(sources.sync(data.path(), &[], 900_002)), Outcome::Failed { error } if error.contains("refused"))
+            matches!(only(sources.sync(data.path(), &[], 900_002, &[])), Outcome::Failed { error } if error.contains("refused"))
         );
         assert!(
-            matches!(only(sources.sync(data.path(), &[], 900_003)), Outcome::Failed { error } if error.contains("500"))
+            matches!(only(sources.sync(data.path(), &[], 900_003, &[])), Outcome::Failed { error } if error.contains("500"))
         );
         let status = &store.status(900_000 + 4 * 86_400).expect("status")[0];
         assert_eq!((status.current.entities, status.stale), (2, true));
@@ -432,9 +324,9 @@ mod tests {
             "http://example.org/x",
         ] {
             let (url, thread) = publisher(vec![answer("302 Found", &format!("Location: {target}\r\n"), "")]);
-            let outcome = only(sources(&url, "allow_private = true").sync(data.path(), &[], 1));
+            let outcome = only(sources(&url, "allow_private = true").sync(data.path(), &[], 1, &[]));
             assert!(
-                matches!(&outcome, Outcome::Failed { error } if error.contains("private") || error.contains("https")),
+                matches!(&outcome, Outcome::Failed { error } if error.contains("not public") || error.contains("https")),
                 "{target}: {outcome:?}"
             );
             thread.join().expect("publisher");
@@ -444,39 +336,25 @@ mod tests {
     #[test]
     fn a_private_address_needs_the_operators_word_and_a_file_has_a_limit() {
         let data = tempfile::tempdir().expect("folder");
-        let named = sources("https://localhost:1", "").sync(data.path(), &[], 1);
-        assert!(matches!(only(named), Outcome::Failed { error } if error.contains("private")));
+        for (url, why) in [
+            ("https://localhost", "private network"),
+            ("https://127.0.0.1", "not public"),
+            ("http://127.0.0.1:1", "not public"),
+            ("https://example.org:8443", "port"),
+        ] {
+            let named = only(sources(url, "").sync(data.path(), &[], 1, &[]));
+            assert!(matches!(&named, Outcome::Failed { error } if error.contains(why)), "{url}: {named:?}");
+        }
+        // His word is a line in the data file, or an entry.
+        let (url, thread) = publisher(vec![answer("200 OK", "", TWO)]);
+        let entry = url.parse::<Entry>().expect("an entry");
+        let taken = sources(&url, "").sync(data.path(), &[], 1, &[entry]);
+        assert!(matches!(only(taken), Outcome::Taken { entities: 2, .. }));
+        thread.join().expect("publisher");
         let long = "x".repeat((1 << 20) + 1);
         let (url, thread) = publisher(vec![answer("200 OK", "", &long)]);
-        let outcome = only(sources(&url, "allow_private = true\nmax_mb = 1").sync(data.path(), &[], 1));
+        let outcome = only(sources(&url, "allow_private = true\nmax_mb = 1").sync(data.path(), &[], 1, &[]));
         assert!(matches!(outcome, Outcome::Failed { error } if error.contains("more than")));
         let _ = thread.join();
-    }
-
-    #[test]
-    fn special_addresses_are_not_public() {
-        for private in [
-            "10.0.0.1",
-            "100.64.0.1",
-            "127.0.0.1",
-            "169.254.1.1",
-            "192.168.1.1",
-            "198.18.0.1",
-            "0.0.0.0",
-            "::1",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-            "2002:a00:1::",
-            "2001::1",
-            "64:ff9b::a00:1",
-            "255.255.255.255",
-            "224.0.0.1",
-        ] {
-            assert!(!is_public(private.parse().expect("address")), "{private}");
-        }
-        for public in ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"] {
-            assert!(is_public(public.parse().expect("address")), "{public}");
-        }
     }
 }
