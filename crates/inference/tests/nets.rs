@@ -102,6 +102,24 @@ fn the_runtime_library_is_not_loaded_where_it_would_report_to_its_maker() {
 }
 
 #[test]
+fn the_pinned_runtime_library_has_no_code_that_opens_a_connection() {
+    let library = Models::default_dir().join("libonnxruntime.so");
+    let Ok(bytes) = fs_err::read(library) else {
+        eprintln!("skipped: ONNX Runtime is not installed");
+        return;
+    };
+    // What it imports from the C library stands in its table of strings, each between zeros.
+    let imports = |name: &[u8]| {
+        let entry = [&[0], name, &[0]].concat();
+        bytes.windows(entry.len()).any(|part| part == entry)
+    };
+    assert!(imports(b"pthread_mutex_lock"), "the table is found");
+    for name in ["socket", "connect", "getaddrinfo", "gethostbyname", "sendto", "sendmsg"] {
+        assert!(!imports(name.as_bytes()), "it imports {name}");
+    }
+}
+
+#[test]
 fn both_back_ends_give_the_same_numbers() {
     let (Ok(ort), Ok(rten)) = (open(Some(Runtime::Ort)), open(Some(Runtime::Rten))) else {
         eprintln!("skipped: ONNX Runtime is not installed");
