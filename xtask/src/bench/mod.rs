@@ -6,6 +6,7 @@
 
 mod aml;
 mod api;
+mod attack;
 mod barcodes;
 mod chip;
 mod decoder;
@@ -26,6 +27,7 @@ type Bench = fn(&Path) -> anyhow::Result<serde_json::Value>;
 const BENCHES: &[(&str, &str, Bench)] = &[
     ("aml", "names screened: recall, false alerts, speed, parity", aml::run),
     ("api", "the age check against the original program, durable creates, a full check", api::run),
+    ("attack", "hostile files through every upload door of a running server", attack::with_defaults),
     ("barcodes", "barcodes read, North American licences parsed", barcodes::run),
     ("chip", "chips verified: trust lists, passive authentication, reading times", chip::run),
     ("decoder", "what decoding in a process of its own costs a picture", decoder::run),
@@ -37,12 +39,13 @@ const BENCHES: &[(&str, &str, Bench)] = &[
 
 /// Runs one benchmark by name.
 pub(crate) fn run(rest: &[String]) -> anyhow::Result<()> {
-    let (mut name, mut data) = (None, None);
+    let (mut name, mut data, mut options) = (None, None, Vec::new());
     let mut arguments = rest.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--data" => data = Some(PathBuf::from(arguments.next().context("--data takes a folder")?)),
             other if name.is_none() && !other.starts_with('-') => name = Some(other),
+            _ if name == Some("attack") => options.push(argument.clone()),
             other => bail!("unknown argument {other}"),
         }
     }
@@ -62,10 +65,10 @@ pub(crate) fn run(rest: &[String]) -> anyhow::Result<()> {
     if !data.is_dir() {
         bail!("no test data at {}: name its folder with --data or BONAFIDE_TESTDATA", data.display());
     }
-    let figures = bench(&data)?;
+    let figures = if name == "attack" { attack::run(&data, &options)? } else { bench(&data)? };
     let file = target().join("bench").join(format!("{name}.json"));
     fs_err::create_dir_all(target().join("bench"))?;
     fs_err::write(&file, serde_json::to_vec_pretty(&figures)?)?;
     eprintln!("\nfigures written to {}", file.display());
-    Ok(())
+    if name == "attack" { attack::verdict(&figures) } else { Ok(()) }
 }
