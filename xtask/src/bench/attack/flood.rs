@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     process::Command,
     sync::{
         Arc,
@@ -12,6 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
     http::Request,
@@ -21,6 +22,8 @@ use super::{
 const IDLE: usize = 1_050;
 const SLOW: usize = 200;
 const STALLED: usize = 100;
+/// From how many addresses they come.
+const ADDRESSES: usize = 15;
 /// What a stalled relay sends of the five megabytes that it announces.
 const STALLED_BYTES: usize = 4_900_000;
 /// How long each part is measured.
@@ -111,7 +114,7 @@ fn crowd(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::with_capacity(count);
     let mut failures = 0;
     while streams.len() < count && failures < 10 {
-        match TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        match connect(address, streams.len()) {
             Ok(stream) => {
                 let _ = stream.set_write_timeout(Some(Duration::from_secs(2)));
                 streams.push(stream);
@@ -121,6 +124,19 @@ fn crowd(address: SocketAddr, count: usize) -> Vec<TcpStream> {
         }
     }
     streams
+}
+
+/// Connects from one of the crowd's addresses: a cap per address alone must not be what keeps the crowd out, nor the honest client,
+/// who comes from 127.0.0.1.
+fn connect(address: SocketAddr, number: usize) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.ip() == Ipv4Addr::LOCALHOST {
+        let source = Ipv4Addr::new(127, 0, 0, 2 + (number % ADDRESSES) as u8);
+        // Systems other than Linux have one loopback address; there all come from that one.
+        let _ = socket.bind(&SocketAddr::from((source, 0)).into());
+    }
+    socket.connect_timeout(&address.into(), Duration::from_millis(500))?;
+    Ok(socket.into())
 }
 
 /// Sends a header byte by byte; gives how many connections the server closed.
