@@ -18,6 +18,8 @@ async fn walk_through(service: &Service, key: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t04_after_any_single_failure_the_state_is_whole() {
+    // A test of this crate has no program that could be started as a decoder.
+    decoder::use_this_process();
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(Config::in_folder(folder.path())).await.unwrap();
     let service =

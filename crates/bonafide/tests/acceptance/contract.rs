@@ -26,10 +26,15 @@ fn operations_of_different_rooms_document_different_bodies() {
             for body in content.values() {
                 let Some(name) = body["schema"]["$ref"].as_str() else { continue };
                 // Structs of one name hide each other in the document; neighbours may share one on purpose.
-                let room =
-                    path.trim_end_matches('/').rsplit_once('/').map_or("", |(room, _)| room).to_owned();
-                if let Some(other) = owners.insert(name.to_owned(), room.clone()) {
-                    assert!(other == room && room != "/v3", "{method} {path} shares {name}");
+                let path = path.trim_end_matches('/');
+                let (room, last) = path.rsplit_once('/').unwrap_or_default();
+                // One thing of a kind and all of the kind are one resource.
+                let resource = if last.starts_with('{') { room } else { path }.to_owned();
+                if let Some((other, its)) =
+                    owners.insert(name.to_owned(), (room.to_owned(), resource.clone()))
+                {
+                    let are_neighbours = other == room && room != "/v3";
+                    assert!(are_neighbours || its == resource, "{method} {path} shares {name}");
                 }
             }
         }

@@ -146,7 +146,9 @@ fn t54_without_a_recorded_consent_nothing_of_a_face_is_done_and_withdrawing_it_e
     set(data.path(), &["--require-consent", "true"]);
     let face = grey_jpeg(130);
     let refused = |name: &str, texts: &[(&str, &str)]| {
-        let (kind, body) = form(&[("user_image", "a.jpg", &face), ("ref_image", "b.jpg", &face)], texts);
+        let pictures = [("user_image", "a.jpg", face.as_slice()), ("ref_image", "b.jpg", face.as_slice())];
+        let count = if name == "face-match" { 2 } else { 1 };
+        let (kind, body) = form(&pictures[..count], texts);
         let answer = server.post(&format!("/v3/{name}/"), k, &kind, &body);
         (answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned())
     };

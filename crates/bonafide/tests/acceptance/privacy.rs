@@ -28,7 +28,8 @@ fn t28_no_planted_value_stands_readable_in_the_data_folder() {
     let mut canaries = Vec::new();
     for index in 0..100 {
         let canary = |what: &str| format!("canary-{what}-{index:03}-zq");
-        let values = ["vendor", "metadata", "first", "last", "mail"].map(canary);
+        let mut values = ["vendor", "metadata", "first", "last", "mail"].map(canary);
+        values[4].push_str("@example.org");
         let session = server.post_json(
             "/v3/session/",
             &key.text,

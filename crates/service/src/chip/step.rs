@@ -248,6 +248,8 @@ mod tests {
 
     #[test]
     fn pictures_and_places_of_the_chip_are_shown_where_its_issuer_signed_them() {
+        // A test of this crate has no program that could be started as a decoder.
+        decoder::use_this_process();
         let jpeg = |grey| imaging::encode_jpeg(&imaging::RgbImage::from_pixel(40, 50, [grey; 3].into()), 90);
         let details =
             [element(0x5F11, b"MADRID<MADRID"), element(0x5F42, b"CALLE MAYOR 123<<MADRID")].concat();
