@@ -6,24 +6,27 @@
 //! an unknown document, whose labelled fields are read all the same.
 //!
 //! The way through the crate: `locate` (corners) → `page` (upright page, text boxes) → `mrz_zone`, `text`
-//! (reading) → `fields`, `template` (values) → `checks`, `pixel` (signals) → `reader` (all of it in order).
+//! (reading) → `fields`, `template` (values) → `fuse` (the record) → `signals`, `pixel` (what it shows) → `reader` (all of it in order).
 
 mod agree;
-mod checks;
 mod codes;
 pub mod dates;
 mod effort;
 mod fields;
+mod findings;
 mod fold;
+mod fuse;
 mod geometry;
 mod labels;
 mod locate;
 mod mrz_zone;
 mod page;
 mod pixel;
+mod quality;
 mod reader;
 mod record;
 mod seals;
+mod signals;
 pub mod template;
 mod template_fields;
 mod templates;

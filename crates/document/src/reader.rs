@@ -8,20 +8,21 @@ use evidence::Signal;
 use imaging::{Picture, Quad, RgbImage};
 use inference::{LoadError, Models, Net, RunError};
 
-use crate::checks::{self, Findings};
 use crate::codes::{Patience, read_barcodes};
 use crate::dates::Order;
 use crate::effort::{Effort, both};
 use crate::fields::{self, Context, Value};
+use crate::findings::{Findings, SideReading};
 use crate::fold::{edit_distance, fold};
+use crate::fuse;
 use crate::geometry::{height, point, width, within};
 use crate::mrz_zone::{self, Decoded, Zone};
-use crate::page::{
-    BEYOND_DOUBT, DETECT_SIDE, ILLEGIBLE, Page, Photo, Recogniser, overlap, region, sort_lines,
-};
+use crate::page::{BEYOND_DOUBT, DETECT_SIDE, ILLEGIBLE, Page, Photo, Recogniser, overlap, sort_lines};
 use crate::pixel;
-use crate::record::{Barcode, IdentifiedBy, Quality, Record, Side, Upright};
-use crate::template::{Catalogue, DocumentKind, Template, TemplateSide};
+use crate::quality::quality;
+use crate::record::{IdentifiedBy, Record, Side, Upright};
+use crate::signals::signals;
+use crate::template::{Catalogue, Template, TemplateSide};
 use crate::text::Line;
 use crate::text::detect::Detector;
 use crate::text::recognise::{Alphabet, LineNet};
@@ -89,19 +90,6 @@ const SETTLING_ROUNDS: usize = 4;
 
 /// The classes of `ppocr-v6-rec-tiny`, whose file does not name them: a character a line, as PaddleOCR publishes them.
 const SMALL_CHARACTERS: &str = include_str!("../../../models/ppocr-v6-tiny-characters.txt");
-
-/// One side, read.
-pub(crate) struct SideReading {
-    pub(crate) side: Side,
-    pub(crate) page: Page,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) mrz: Option<Decoded>,
-    pub(crate) barcodes: Vec<Barcode>,
-    pub(crate) payload: Option<crate::codes::Payload>,
-    pub(crate) quality: Quality,
-    pub(crate) chroma: f32,
-    pub(crate) fringes: Option<f32>,
-}
 
 impl Reader {
     /// Loads the nets and the built-in templates.
@@ -317,7 +305,7 @@ impl Reader {
             let photo = photos.iter().find(|(side, _)| *side == s.side).map(|(_, photo)| photo.given);
             let patience = match s.fringes {
                 _ if !wanted => Patience::QUICK,
-                Some(share) if share > checks::FRINGES => Patience::SCREEN,
+                Some(share) if share > pixel::FRINGES => Patience::SCREEN,
                 _ => Patience::WHOLE,
             };
             read_barcodes(s.side, &s.page, photo, patience)
@@ -386,7 +374,7 @@ impl Reader {
         let lines =
             effort.stage("text_recognition", || self.read_text(&mut page, &mut mrz, options.today))?;
         let (quality, chroma, fringes) = effort.stage("pixels", || {
-            (checks::quality(&page), pixel::chroma(&page.image), pixel::colour_fringes(photo.given))
+            (quality(&page), pixel::chroma(&page.image), pixel::colour_fringes(photo.given))
         });
         Ok(SideReading {
             side,
@@ -536,7 +524,7 @@ impl Reader {
             let folded = folded_lines(sides);
             let template = match &zone {
                 Some(d) => catalogue.by_mrz(
-                    checks::format_name(d.mrz.format),
+                    fuse::format_name(d.mrz.format),
                     &d.mrz.document_code,
                     &d.mrz.issuing_state,
                     &folded,
@@ -610,12 +598,12 @@ impl Reader {
         ) = if let Some((_, d)) = decoded {
             let mrz = &d.mrz;
             let template = catalogue.by_mrz(
-                checks::format_name(mrz.format),
+                fuse::format_name(mrz.format),
                 &mrz.document_code,
                 &mrz.issuing_state,
                 &folded,
             );
-            let kind = template.map_or_else(|| checks::kind_of_code(mrz, title), |t| t.kind);
+            let kind = template.map_or_else(|| fuse::kind_of_code(mrz, title), |t| t.kind);
             (
                 IdentifiedBy::Mrz,
                 template,
@@ -659,7 +647,7 @@ impl Reader {
         if identified_by == IdentifiedBy::Unknown
             && !(title.is_some() && labelled >= 1
                 || labelled >= 3 && dated
-                || title.is_some() && checks::looks_like_card(&sides))
+                || title.is_some() && fuse::looks_like_card(&sides))
         {
             return Err(ReadError::NotADocument);
         }
@@ -689,9 +677,9 @@ impl Reader {
             portrait_sought: options.portrait_finder.is_some(),
             portrait_found: portrait.is_some(),
         };
-        let fields = checks::fields(&findings, context);
-        let signals = checks::signals(&findings, &fields, context, options.specimens_allowed);
-        let mrz = decoded.map(|(side, d)| checks::mrz_record(side, d));
+        let fields = fuse::fields(&findings, context);
+        let signals = signals(&findings, &fields, context, options.specimens_allowed);
+        let mrz = decoded.map(|(side, d)| fuse::mrz_record(side, d));
         let template = template.map(|t| t.id.clone());
         let barcodes = sides.iter_mut().flat_map(|s| std::mem::take(&mut s.barcodes)).collect();
         Ok(Record {
@@ -756,14 +744,4 @@ fn folded_lines(sides: &[SideReading]) -> Vec<(TemplateSide, String)> {
             s.lines.iter().map(move |l| (side, fold(&l.text())))
         })
         .collect()
-}
-
-/// The region of a value on its page.
-pub(crate) fn place(sides: &[SideReading], side: Side, quad: &Quad) -> Option<[f32; 4]> {
-    sides.iter().find(|s| s.side == side).map(|s| region(quad, &s.page.image))
-}
-
-/// Kinds whose documents must carry an MRZ on the side that shows the portrait or the title.
-pub(crate) fn must_carry_mrz(kind: DocumentKind) -> bool {
-    matches!(kind, DocumentKind::Passport | DocumentKind::Visa)
 }
