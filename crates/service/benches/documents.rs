@@ -8,10 +8,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use checks::document::PortraitSearch;
 use imaging::{RgbImage, hash::Fingerprint};
 use jiff::civil::date;
 use serde_json::{Value, json};
-use service::checks::PortraitSearch;
 use specimen::{Fault, Kind, Portrait, Spec, draw};
 
 /// Resolution at which a ghost's face is some 60 pixels wide.

@@ -9,6 +9,8 @@
 
 use std::sync::LazyLock;
 
+pub use checks::liveness::Outcome;
+use checks::{Engines, chain};
 use face::active::{Challenge, Observation, Report, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,8 +24,7 @@ use store::{
 use workflow::{Capture, LivenessMethod};
 
 use crate::{
-    Service, checks,
-    engines::{Engines, chain},
+    Service,
     hosted::{self, CaptureError, Refused, insert_object},
     jobs::{self, JobError},
     pool::{PoolError, Work},
@@ -72,29 +73,6 @@ struct Batch {
     at_ms: Vec<u64>,
     /// Since the challenge was given.
     arrived_ms: u64,
-}
-
-/// What a judged challenge says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Outcome {
-    /// `ACTIVE_3D` or `FLASHING`.
-    pub method: String,
-    /// Whether every check passed.
-    pub passed: bool,
-    /// Why it could not be judged, for the operator.
-    pub could_not_run: Option<String>,
-    /// Every check with its value and threshold, and the version of the method.
-    pub report: Value,
-    /// Marks of an injected recording.
-    pub injected: Vec<String>,
-}
-
-impl Outcome {
-    /// Names of the checks that failed.
-    fn failed(&self) -> Vec<String> {
-        let checks = self.report["checks"].as_array().into_iter().flatten();
-        checks.filter(|c| c["passed"] != true).filter_map(|c| c["name"].as_str().map(str::to_owned)).collect()
-    }
 }
 
 /// What the page needs to know of the challenge.
@@ -289,7 +267,7 @@ impl Service {
         let frames = batch.frames;
         let decoded = self.pool.run(Work::Picture, move || {
             for bytes in &frames {
-                match checks::decode_photo(bytes) {
+                match checks::pictures::decode_photo(bytes) {
                     Ok(picture)
                         if FRAME_SIDES.contains(&picture.pixels.width())
                             && FRAME_SIDES.contains(&picture.pixels.height()) => {}
@@ -554,7 +532,7 @@ fn judge(engines: &Engines, running: &Running, packs: &[Vec<u8>]) -> Judged {
     // The best selfie: frontal, and of a face that was found.
     let mut best: Option<(f32, &[u8])> = None;
     for (bytes, at_ms) in frames.iter().zip(&times) {
-        let Ok(picture) = checks::decode_photo(bytes) else { continue };
+        let Ok(picture) = checks::pictures::decode_photo(bytes) else { continue };
         match face::active::observe(&engine, &picture.pixels, challenge.nonce, *at_ms) {
             Ok(Some(observation)) => {
                 let turned = observation.pose.yaw.hypot(observation.pose.pitch);

@@ -1,5 +1,6 @@
 //! The decision of a session as the API tells it: every list of results, with links to pictures.
 
+use checks::Manifest;
 use serde_json::{Map, Value, json};
 use store::{ObjectId, Session, Tx};
 
@@ -9,34 +10,26 @@ use crate::{
     setup,
 };
 
-/// Lists of results in a decision, with the feature that fills each; the rest of the API's lists stay null here.
-const LISTS: &[(&str, &str)] = &[
-    ("id_verifications", "OCR"),
-    ("nfc_verifications", "NFC"),
-    ("liveness_checks", "LIVENESS"),
-    ("face_matches", "FACE_MATCH"),
-    ("poa_verifications", ""),
-    ("phone_verifications", ""),
-    ("email_verifications", ""),
-    ("aml_screenings", "AML"),
-    ("ip_analyses", ""),
-    ("database_validations", ""),
-    ("questionnaires", ""),
+/// Lists of results in a decision, in the API's order. Those that no check fills stay null.
+const LISTS: &[&str] = &[
+    "id_verifications",
+    "nfc_verifications",
+    "liveness_checks",
+    "face_matches",
+    "poa_verifications",
+    "phone_verifications",
+    "email_verifications",
+    "aml_screenings",
+    "ip_analyses",
+    "database_validations",
+    "questionnaires",
 ];
 
-/// The field of a block that shows a picture, and the capture it shows.
-const PICTURES: &[(&str, &str, &str)] = &[
-    ("id_verifications", "front_image", "front"),
-    ("id_verifications", "full_front_image", "front"),
-    ("id_verifications", "back_image", "back"),
-    ("id_verifications", "full_back_image", "back"),
-    ("id_verifications", "portrait_image", "portrait"),
-    ("nfc_verifications", "portrait_image", "chip_portrait"),
-    ("nfc_verifications", "signature_image", "chip_signature"),
-    ("liveness_checks", "reference_image", "selfie"),
-    ("face_matches", "source_image", "portrait"),
-    ("face_matches", "target_image", "selfie"),
-];
+/// The checks whose blocks stand in a list.
+fn of_list(list: &str) -> impl Iterator<Item = &'static Manifest> {
+    let manifests = checks::ALL.iter().map(|check| check.manifest());
+    manifests.filter(move |manifest| manifest.decision.list.as_deref() == Some(list))
+}
 
 /// The decision of a session.
 pub(crate) fn of_session(
@@ -46,7 +39,7 @@ pub(crate) fn of_session(
 ) -> Result<Value, store::Error> {
     let details = details_of(session)?;
     let objects = state_of(session)?.objects;
-    let checks = session
+    let done = session
         .decision
         .as_ref()
         .and_then(|decision| decision.0["checks"].as_array().cloned())
@@ -65,23 +58,23 @@ pub(crate) fn of_session(
     out.insert("contact_details".to_owned(), json!(details.contact_details));
     out.insert("callback".to_owned(), json!(details.callback));
     out.insert("expires_at".to_owned(), json!(rfc3339(session.expires_at)));
-    for (list, feature) in LISTS {
-        let mut blocks: Vec<Value> = checks
-            .iter()
-            .filter(|check| check["feature"] == **feature)
-            .map(|check| check["block"].clone())
-            .collect();
-        for block in &mut blocks {
-            for (_, field, capture) in PICTURES.iter().filter(|(of, _, _)| of == list) {
-                // What was compared is shown: the chip's own portrait, where it took the printed one's place.
-                let capture = match *capture {
-                    "portrait" if block["source"] == "chip" => "chip_portrait",
-                    capture => capture,
-                };
-                block[*field] = match objects.get(capture) {
-                    Some(object) => json!(picture(tx, session, *object, public_url)?),
-                    None => Value::Null,
-                };
+    for list in LISTS {
+        let mut blocks = Vec::new();
+        for manifest in of_list(list) {
+            for check in done.iter().filter(|check| check["feature"] == *manifest.names.workflow) {
+                let mut block = check["block"].clone();
+                for picture in &manifest.decision.pictures {
+                    // What was compared is shown: the chip's own portrait, where it took the printed one's place.
+                    let capture = match &picture.from_chip {
+                        Some(capture) if block["source"] == "chip" => capture,
+                        _ => &picture.shows,
+                    };
+                    block[picture.field.as_str()] = match objects.get(capture) {
+                        Some(object) => json!(self::picture(tx, session, *object, public_url)?),
+                        None => Value::Null,
+                    };
+                }
+                blocks.push(block);
             }
         }
         out.insert((*list).to_owned(), if blocks.is_empty() { Value::Null } else { json!(blocks) });
@@ -115,25 +108,20 @@ fn picture(
 /// A session as lists show it.
 pub(crate) fn row(session: &Session, public_url: &str) -> Result<Value, store::Error> {
     let mut row = heading(session, public_url)?;
-    let checks = session.decision.as_ref().map(|decision| decision.0["checks"].clone()).unwrap_or_default();
-    let of = |feature: &str| {
-        checks
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|check| check["feature"] == feature)
-            .map(|check| &check["block"])
-    };
-    let document = of("OCR").cloned().unwrap_or_default();
+    let done = session.decision.as_ref().map(|decision| decision.0["checks"].clone()).unwrap_or_default();
+    let decision = session.decision.as_ref();
+    let holder =
+        decision.and_then(|decision| checks::document::stored_identity(&decision.0)).unwrap_or_default();
+    let value = |text: &checks::facts::Text| text.as_ref().map(|text| text.value.clone());
     row["portrait_image"] = Value::Null;
-    row["document_type"] = document["document_type"].clone();
-    row["full_name"] = document["full_name"].clone();
+    row["document_type"] = json!(value(&holder.document_type));
+    row["full_name"] = json!(value(&holder.full_name));
     row["country"] = json!(session.country);
     row["didit_internal_id"] = json!(session.subject);
     row["phone_number"] = Value::Null;
     row["email_address"] = Value::Null;
     row["additional_details"] = Value::Null;
-    row["features"] = checks
+    row["features"] = done
         .as_array()
         .into_iter()
         .flatten()
@@ -142,10 +130,8 @@ pub(crate) fn row(session: &Session, public_url: &str) -> Result<Value, store::E
     Ok(row)
 }
 
-/// Lists spell two features differently from workflows.
+/// The spelling of lists; a feature that this program does not know keeps its name.
 fn list_name(feature: &Value) -> Value {
-    match feature.as_str() {
-        Some("OCR") => json!("ID_VERIFICATION"),
-        _ => feature.clone(),
-    }
+    let check = feature.as_str().and_then(checks::by_name);
+    check.map_or_else(|| feature.clone(), |check| json!(check.manifest().names.list))
 }

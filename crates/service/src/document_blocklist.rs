@@ -3,23 +3,19 @@
 //! What is kept is a keyed digest, found by equality; the number itself stands nowhere in the list. An entry is sealed
 //! with the key of the person whose session it came from: erasing them removes it, as with faces.
 
-use evidence::Signal;
+use checks::document::ENTRY_TYPE;
 use serde_json::{Value, json};
 use store::{
     ApplicationId, ListId, SessionId, Tx,
     rows::lists::{Entry, List},
 };
-use workflow::Feature;
 
 use crate::{
     Service,
     access::Access,
     face_lists::{ListError, audit_list, entry_json},
-    reuse::Shown,
 };
 
-/// What is listed here.
-const ENTRY_TYPE: &str = "document";
 /// Name of the list that every application has.
 const NAME: &str = "Document blocklist";
 /// Entries that one page of a search looks at.
@@ -33,28 +29,9 @@ fn blocklist(tx: &mut Tx<'_>, application: ApplicationId) -> Result<List, store:
     }
 }
 
-/// The signal for a document that is listed.
-pub(crate) fn signal(
-    tx: &mut Tx<'_>,
-    application: ApplicationId,
-    shown: &Shown,
-) -> Result<Option<Signal>, store::Error> {
-    let Some(number) = &shown.number else { return Ok(None) };
-    let found = tx.lists(application).matches(ENTRY_TYPE, number)?;
-    let blocked = found.into_iter().find(|(_, kind, _)| kind == "blocklist");
-    Ok(blocked.map(|(list, _, entry)| {
-        let shows = json!({ "list_id": list, "entry_id": entry });
-        Signal::certain("ID_DOCUMENT_IN_BLOCKLIST", "document.listed/1", shows)
-    }))
-}
-
 /// Issuer, type and number of the document that a decided session read.
 fn number_of(decision: Option<&store::Pii<Value>>) -> Option<String> {
-    let checks = decision?["checks"].as_array()?;
-    let check = checks.iter().find(|check| check["feature"] == json!(Feature::Ocr))?;
-    let mut shown = Shown::default();
-    shown.of_block(&check["block"]);
-    shown.number
+    checks::document::number_of(&checks::document::stored_identity(decision?)?)
 }
 
 impl Service {

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{ApplicationId, SessionId};
 
 use crate::{
-    Service, checks,
+    Service,
     face_search::{enrol_in, entry_template, template_of},
     pool::Work,
     sessions::state_of,
@@ -120,7 +120,7 @@ impl Service {
         let made = self
             .pool
             .run(Work::Check, move || {
-                let look = checks::look(&engines, Some(&bytes))
+                let look = checks::faces::look(&engines, Some(&bytes))
                     .map_err(|reason| StandaloneError::Failed(reason.into()))?;
                 let engine = engines.faces().map_err(|error| StandaloneError::Failed(Box::new(error)))?;
                 template_of(&engine, &look)

@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use checks::faces::Look;
 use evidence::{Signal, catalogue::Action};
 use face::{ExactIndex, FaceIndex, Template};
 use serde_json::{Value, json};
@@ -25,7 +26,6 @@ use workflow::{Feature, Finding, NodeConfig, SessionStatus};
 use crate::{
     Service,
     access::Access,
-    checks::{self, Look},
     pool::Work,
     rfc3339,
     sessions::{details_of, state_of},
@@ -336,13 +336,13 @@ impl Service {
         let template = template.ok_or(StandaloneError::NoFace)?;
         let found = self.find_face(application, template.clone(), input.search_type, None).await?;
         let mut finding = Finding::done(Feature::AgeEstimation);
-        finding.signals = checks::several_faces(&look);
+        finding.signals = checks::faces::several_faces(&look);
         finding.signals.extend(found.signals(&template.model));
         let matches = self.show(application, &found, public_url).await?;
         let block = json!({
             "total_matches": matches.len(),
             "matches": matches,
-            "user_image": checks::entities(&look),
+            "user_image": checks::faces::entities(&look),
             "model": template.model,
             "enrolled_faces": found.enrolled,
             "expected_false_matches": {
@@ -366,44 +366,31 @@ impl Service {
         Ok(answer)
     }
 
-    /// Searches the face of a session that is being decided: adds what was found to its liveness check. Without the
-    /// switch the template is dropped, so that nothing is enrolled.
+    /// Searches the face of a session that is being decided: adds what was found to its liveness check.
     pub(crate) async fn search_session(
         &self,
         application: ApplicationId,
-        id: SessionId,
-        definition: &workflow::Definition,
+        subject: SubjectId,
+        template: &Template,
         examined: &mut checks::Examined,
     ) -> Result<(), crate::jobs::JobError> {
-        let settings = self.face_settings(application).await?;
-        if settings.face_search.is_none() && definition.counts_on_face_search() {
-            let shows = json!({ "reason": "face search is switched off for this application" });
-            let signal = Signal::certain("COULD_NOT_PERFORM_FACE_SEARCH", "face.search/1", shows);
-            examined.add_matches(vec![signal], json!([]));
-        }
-        let Some(template) = examined.template.take().filter(|_| settings.face_search.is_some()) else {
-            return Ok(());
-        };
-        let subject = self
-            .store
-            .read(move |tx| Ok::<_, store::Error>(tx.sessions(application).find(id)?.map(|s| s.subject)))
-            .await?;
-        match self.find_face(application, template.clone(), SearchType::MostSimilar, subject).await {
-            Ok(found) => {
-                let matches = self.show(application, &found, "").await?;
-                let mut block = json!({ "matches": matches });
-                without_others(&mut block);
-                examined.add_matches(found.signals(&template.model), block["matches"].take());
-            }
-            Err(StandaloneError::Busy) => return Err(crate::jobs::JobError::Busy),
-            Err(StandaloneError::Store(error)) => return Err(error.into()),
-            Err(error) => {
-                let shows = json!({ "reason": crate::engines::chain(&error) });
-                let signal = Signal::certain("COULD_NOT_PERFORM_FACE_SEARCH", &template.model, shows);
-                examined.add_matches(vec![signal], json!([]));
-            }
-        }
-        examined.template = Some(template);
+        let kind = SearchType::MostSimilar;
+        let (signals, matches) =
+            match self.find_face(application, template.clone(), kind, Some(subject)).await {
+                Ok(found) => {
+                    let mut block = json!({ "matches": self.show(application, &found, "").await? });
+                    without_others(&mut block);
+                    (found.signals(&template.model), block["matches"].take())
+                }
+                Err(StandaloneError::Busy) => return Err(crate::jobs::JobError::Busy),
+                Err(StandaloneError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    let shows = json!({ "reason": checks::chain(&error) });
+                    let risk = "COULD_NOT_PERFORM_FACE_SEARCH";
+                    (vec![Signal::certain(risk, &template.model, shows)], json!([]))
+                }
+            };
+        add_matches(examined, signals, matches);
         Ok(())
     }
 
@@ -458,22 +445,18 @@ impl Service {
                         ),
                         None => None,
                     };
-                    let document = session.decision.as_ref().and_then(|decision| {
-                        let checks = decision.0["checks"].as_array()?;
-                        checks
-                            .iter()
-                            .find(|check| check["feature"] == "OCR")
-                            .map(|check| check["block"].clone())
-                    });
+                    let decision = session.decision.as_ref();
+                    let holder = decision.and_then(|decision| checks::document::stored_identity(&decision.0));
                     row["source"] = json!("session");
                     row["session_id"] = json!(session.id);
                     row["session_number"] = json!(session.number);
                     row["vendor_data"] = json!(details.vendor_data);
                     row["verification_date"] = json!(session.decided_at.map(rfc3339));
-                    row["user_details"] = json!(document.map(|document| json!({
-                        "full_name": document["full_name"],
-                        "document_type": document["document_type"],
-                        "document_number": document["document_number"],
+                    let value = |text: &checks::facts::Text| text.as_ref().map(|text| text.value.clone());
+                    row["user_details"] = json!(holder.map(|holder| json!({
+                        "full_name": value(&holder.full_name),
+                        "document_type": value(&holder.document_type),
+                        "document_number": value(&holder.document_number),
                     })));
                     row["match_image_url"] = json!(link);
                     row["status"] = json!(session.status);
@@ -483,6 +466,24 @@ impl Service {
             shown.push(row);
         }
         Ok(shown)
+    }
+}
+
+/// Says that the workflow counts on a search which the application does not make.
+pub(crate) fn say_switched_off(examined: &mut checks::Examined) {
+    let shows = json!({ "reason": "face search is switched off for this application" });
+    let signal = Signal::certain("COULD_NOT_PERFORM_FACE_SEARCH", "face.search/1", shows);
+    add_matches(examined, vec![signal], json!([]));
+}
+
+/// Adds what a search saw to the liveness check, or to the face match of a workflow without one.
+fn add_matches(examined: &mut checks::Examined, signals: Vec<Signal>, matches: Value) {
+    let host = [Feature::Liveness, Feature::FaceMatch]
+        .into_iter()
+        .find_map(|feature| examined.definition().node(feature).map(|node| node.id.clone()));
+    if let Some(ran) = host.and_then(|node| examined.ran_mut(&node)) {
+        ran.finding.signals.extend(signals);
+        ran.block["matches"] = matches;
     }
 }
 

@@ -13,7 +13,6 @@ use workflow::{Capture, Definition, Event, Feature, SessionStatus, Step, next_st
 use crate::{
     Service,
     active::ActiveView,
-    checks,
     face_search::Settings,
     jobs,
     pool::{PoolError, Work},
@@ -255,8 +254,8 @@ impl Service {
         let (application, key) = self.may_capture(token, side).await?;
         let decoding = move || {
             let decoded = match side {
-                Capture::Selfie => checks::decode_photo(&bytes),
-                _ => checks::decode(&bytes, None),
+                Capture::Selfie => checks::pictures::decode_photo(&bytes),
+                _ => checks::pictures::decode(&bytes, None),
             };
             (decoded.map(|_| ()), bytes)
         };
@@ -382,7 +381,7 @@ impl Service {
     pub(crate) async fn write_object(&self, key: &SubjectKey, bytes: &[u8]) -> Result<Written, store::Error> {
         let (id, blob) = self.store.put_blob(key, bytes.to_vec()).await?;
         let size_bytes = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let content_type = checks::content_type(bytes);
+        let content_type = checks::pictures::content_type(bytes);
         Ok(Written { id, blob, sha256: store::sha256(bytes), size_bytes, content_type })
     }
 }

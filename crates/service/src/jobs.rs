@@ -7,17 +7,18 @@
 //! review, never to an approval; what a disturbance of database or files kept
 //! from ending is tried until it ends.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use checks::{About, Examined, Gathered, Submission};
 use serde_json::{Value, json};
-use store::{ApplicationId, Pii, SessionId, rows::checks::Check, rows::jobs::Job};
-use workflow::{Event, Feature, SessionStatus, decide, judge, transition};
+use store::{ApplicationId, Pii, SessionId, SubjectId, rows::checks::Check, rows::jobs::Job};
+use workflow::{Event, Finding, SessionStatus, decide, transition};
 
 use crate::{
-    Service, checks,
+    Service, face_search,
     hosted::insert_object,
     pool::{PoolError, Work},
-    screening::{Screened, watch},
+    screening::watch,
     sessions::{audit_session, details_of, state_of, status_of, tell_status},
     setup::is_sandbox,
     workflows,
@@ -29,6 +30,10 @@ pub(crate) const QUEUE: &str = "cpu";
 pub(crate) const CHECK_SESSION: &str = "session.check";
 /// How long a worker may hold a job before another one takes it.
 const LEASE_SECONDS: i64 = 120;
+/// Files that a person hands in, by the name of their capture.
+const HANDED_IN: [&str; 4] = ["front", "back", "selfie", crate::chip::relay::OBJECT];
+/// The owner's picture of the person, as a capture.
+const PORTRAIT: &str = "portrait";
 /// Attempts after which a check that cannot end is left to a person.
 const ATTEMPTS: i64 = 3;
 /// Waits before each further attempt, in seconds.
@@ -59,12 +64,15 @@ impl JobError {
     }
 }
 
-/// A session with the pictures that were handed in.
+/// A session with what was handed in, and what its checks read from the store.
 struct Loaded {
-    submission: checks::Submission,
-    /// The reading of the chip, as `chip::step` keeps it.
-    chip: Option<Vec<u8>>,
+    submission: Submission,
     definition: workflow::Definition,
+    gathered: BTreeMap<String, Gathered>,
+    subject: SubjectId,
+    sandbox: bool,
+    /// Whether the application searches faces among those it knows.
+    searches_faces: bool,
 }
 
 impl Service {
@@ -178,8 +186,8 @@ impl Service {
             self.store.write(move |tx| tx.complete_job(&job)).await?;
             return Ok(());
         };
-        let examined = checks::Examined::failed(&definition, reason);
-        self.conclude(job.clone(), application, id, definition, examined, None).await
+        let examined = Examined::failed(definition, reason);
+        self.conclude(job.clone(), application, id, examined, None).await
     }
 
     /// Runs every check of a session's workflow and decides it.
@@ -196,35 +204,34 @@ impl Service {
             self.store.write(move |tx| tx.complete_job(&job)).await?;
             return Ok(());
         };
-        let engines = self.engines.clone();
-        let Loaded { submission, chip, definition } = loaded;
+        let Loaded { submission, definition, gathered, subject, sandbox, searches_faces } = loaded;
         let unproven = definition.clone();
+        let env = self.env(sandbox);
         let computed = self
             .pool
             .run(Work::Check, move || {
-                let mut examined = checks::examine(&engines, &submission);
-                let definition = crate::chip::step::add_chip(
-                    &engines,
-                    definition,
-                    &submission,
-                    chip.as_deref(),
-                    &mut examined,
-                );
-                (examined, definition)
+                let examined = checks::examine(&env, definition, &submission, &gathered);
+                let searched = searches_faces && examined.asks("selfie");
+                let look = || submission.selfie(&env.engines).as_ref().ok();
+                let template = searched.then(|| checks::faces::template(&env.engines, look()?)).flatten();
+                (examined, template)
             })
             .await;
-        let (mut examined, mut definition) = match computed {
+        let (mut examined, template) = match computed {
             Ok(computed) => computed,
             Err(PoolError::Busy) => return Err(JobError::Busy),
-            // A check that panics on these pictures, or takes too long, will do so again: a person must look.
+            // What panics on these pictures, or takes too long, will do so again: a person must look.
             Err(error @ (PoolError::Panicked(_) | PoolError::TooLong(_))) => {
-                (checks::Examined::failed(&unproven, &error.to_string()), unproven)
+                (Examined::failed(unproven, &error.to_string()), None)
             }
         };
-        checks::face_threshold_defaults(&self.engines, &mut definition);
-        self.search_session(application, session, &definition, &mut examined).await?;
-        let screened = self.screen_session(application, session, &mut definition, &mut examined).await?;
-        self.conclude(job.clone(), application, session, definition, examined, screened).await
+        if !searches_faces && examined.definition().counts_on_face_search() {
+            face_search::say_switched_off(&mut examined);
+        }
+        if let Some(template) = &template {
+            self.search_session(application, subject, template, &mut examined).await?;
+        }
+        self.conclude(job.clone(), application, session, examined, template).await
     }
 
     async fn load_submission(
@@ -243,51 +250,41 @@ impl Service {
                 let definition = workflows::definition_of(tx, application, session.workflow)?;
                 let details = details_of(&session)?;
                 let mut objects = Vec::new();
-                for (kind, object) in &state.objects {
-                    if let Some(object) = tx.objects(application).find(*object)? {
-                        objects.push((kind.clone(), object));
+                for kind in HANDED_IN {
+                    if let Some(object) = state.objects.get(kind)
+                        && let Some(object) = tx.objects(application).find(*object)?
+                    {
+                        objects.push((kind, object));
                     }
                 }
-                let sandbox = is_sandbox(tx, application)?;
-                let returns = definition.as_ref().is_some_and(workflow::Definition::recognises_returning);
-                let kept = if returns && details.portrait.is_none() {
-                    crate::returning::kept_portrait(tx, application, &session)?
-                } else {
-                    None
-                };
-                Ok::<_, store::Error>(definition.map(|definition| {
-                    (definition, details, objects, kept, tx.now(), sandbox, state.active.outcome)
-                }))
+                let Some(definition) = definition else { return Ok(None) };
+                let owner = tx.application(application)?;
+                let sandbox = owner.as_ref().is_some_and(|owner| owner.environment == "sandbox");
+                let settings = owner.as_ref().map(face_search::Settings::of).unwrap_or_default();
+                let subject = session.subject;
+                let about = About { application, session: Some(&session), subject: Some(subject), sandbox };
+                let gathered = checks::round::gather(tx, &about, &definition)?;
+                let mut submission = Submission::of([(PORTRAIT, details.portrait_bytes())]);
+                submission.challenge = state.active.outcome;
+                submission.expected = details.expected_details;
+                let searches_faces = settings.face_search.is_some();
+                let loaded = Loaded { submission, definition, gathered, subject, sandbox, searches_faces };
+                Ok::<_, store::Error>(Some((loaded, objects)))
             })
             .await?;
-        let Some((definition, details, objects, kept, now, sandbox, challenge)) = found else {
-            return Ok(None);
-        };
-        let portrait = match kept {
-            Some(object) => self.store.get_blob(&object).await?,
-            None => details.portrait_bytes(),
-        };
-        let mut pictures = std::collections::BTreeMap::new();
+        let Some((mut loaded, objects)) = found else { return Ok(None) };
         for (kind, object) in objects {
             let bytes = self.store.get_blob(&object).await?.ok_or(store::Error::Seal)?;
-            pictures.insert(kind, bytes);
+            loaded.submission.add(kind, bytes, None);
         }
-        Ok(Some(Loaded {
-            chip: pictures.remove(crate::chip::relay::OBJECT),
-            submission: checks::Submission {
-                definition: definition.clone(),
-                front: pictures.remove("front"),
-                back: pictures.remove("back"),
-                selfie: pictures.remove("selfie"),
-                challenge,
-                portrait,
-                expected: details.expected_details,
-                today: crate::date_of(now),
-                passwords: [None, None],
-                specimens_allowed: sandbox,
-            },
-            definition,
-        }))
+        for gathered in loaded.gathered.values_mut() {
+            for (name, object) in &gathered.objects {
+                if let Some(bytes) = self.store.get_blob(object).await? {
+                    gathered.opened.insert(name, bytes);
+                }
+            }
+        }
+        Ok(Some(loaded))
     }
 
     /// Writes the outcome of the checks: results, pictures cut out, decision, event, audit, end of the job.
@@ -296,9 +293,8 @@ impl Service {
         job: Job,
         application: ApplicationId,
         id: SessionId,
-        definition: workflow::Definition,
-        mut examined: checks::Examined,
-        screened: Option<Screened>,
+        mut examined: Examined,
+        template: Option<face::Template>,
     ) -> Result<(), JobError> {
         let key = self
             .store
@@ -311,9 +307,11 @@ impl Service {
             return Ok(());
         };
         let mut pictures = Vec::new();
-        for (kind, jpeg) in &examined.pictures {
+        for (kind, jpeg) in examined.all().flat_map(|ran| &ran.pictures) {
             pictures.push((*kind, self.write_object(&key, jpeg).await?));
         }
+        // The settings do not depend on what the store adds: they are completed before it is locked.
+        let definition = examined.completed(&self.env(false));
         self.store
             .write(move |tx| {
                 let Some(mut session) = tx.sessions(application).find_for_update(id)? else {
@@ -323,7 +321,7 @@ impl Service {
                 if status_of(&session) != SessionStatus::InProgress || !state.progress.submitted {
                     return tx.complete_job(&job).map(|_| ()).map_err(JobError::from);
                 }
-                if let Some(template) = &examined.template {
+                if let Some(template) = &template {
                     crate::face_search::enrol_in(tx, application, id, &session.key, template)?;
                 }
                 for (kind, picture) in &pictures {
@@ -331,23 +329,9 @@ impl Service {
                     state.objects.insert((*kind).to_owned(), picture.id);
                 }
                 let sandbox = is_sandbox(tx, application)?;
-                if let Some(shown) = &examined.shown
-                    && (!sandbox || definition.of_duplicated_users().is_some())
-                {
-                    let subject = session.subject;
-                    let mut signals = crate::reuse::signals(tx, application, id, subject, shown)?;
-                    crate::reuse::keep(tx, application, id, &session.key, shown)?;
-                    if sandbox {
-                        // Specimens are shown over and over: only what the workflow asks about counts there.
-                        signals.retain(|signal| signal.risk == "POSSIBLE_DUPLICATED_USER");
-                    }
-                    examined.add_reuse(signals);
-                }
-                let verdicts: Vec<_> = definition
-                    .nodes
-                    .iter()
-                    .filter_map(|node| examined.finding(node.feature).map(|finding| judge(node, finding)))
-                    .collect();
+                let subject = Some(session.subject);
+                examined.settle(tx, &About { application, session: Some(&session), subject, sandbox })?;
+                let verdicts = examined.verdicts(&definition);
                 let attempt = tx
                     .checks(application)
                     .of_session(id)?
@@ -370,7 +354,7 @@ impl Service {
                             .unwrap_or_default(),
                         risks: verdict.warnings.iter().map(|warning| warning.risk.clone()).collect(),
                         result: Pii(json!({
-                            "finding": examined.finding(verdict.feature),
+                            "finding": examined.ran(&verdict.node_id).map(|ran| &ran.finding),
                             "warnings": verdict.warnings,
                         })),
                         created_at: tx.now(),
@@ -388,15 +372,12 @@ impl Service {
                 next.as_str().clone_into(&mut session.status);
                 state.progress.decided = true;
                 session.state = Pii(serde_json::to_value(&state).map_err(store::Error::Json)?);
-                let mut decision = decision_of(&definition, &examined, &verdicts);
-                if let Some(screened) = &screened {
-                    decision["screening"] = screened.kept();
-                    let block = examined.block(Feature::Aml).unwrap_or_default();
-                    screened.settle(tx, application, &session, &block)?;
-                }
-                session.decision = Some(Pii(decision));
-                session.country.clone_from(&examined.country);
-                session.document_type.clone_from(&examined.document_code);
+                session.decision = Some(Pii(decision_of(&definition, &examined, &verdicts)));
+                let finding = |of: fn(&Finding) -> &Option<String>| {
+                    examined.all().find_map(|ran| of(&ran.finding).clone())
+                };
+                session.country = finding(|finding| &finding.country);
+                session.document_type = finding(|finding| &finding.document);
                 session.decided_at = Some(tx.now());
                 tell_status(tx, application, &mut session)?;
                 tx.sessions(application).save(&mut session)?;
@@ -429,28 +410,31 @@ fn session_of(job: &Job) -> Option<SessionId> {
     job.payload["session"].as_str().and_then(|text| text.parse().ok())
 }
 
-/// What is kept of the checks for the decision: blocks by feature, with their status and warnings.
+/// What is kept of the checks for the decision: blocks by node, with their status and warnings.
 fn decision_of(
     definition: &workflow::Definition,
-    examined: &checks::Examined,
+    examined: &Examined,
     verdicts: &[workflow::Verdict],
 ) -> Value {
-    let blocks: Vec<Value> = verdicts
-        .iter()
-        .map(|verdict| {
-            let mut block = examined.block(verdict.feature).unwrap_or_else(|| json!({}));
-            block["node_id"] = json!(verdict.node_id);
-            block["status"] = json!(verdict.status);
-            block["warnings"] = json!(verdict.warnings);
-            if let (Feature::Liveness | Feature::FaceMatch, Some(node)) =
-                (verdict.feature, definition.node(verdict.feature))
-            {
-                let config = &node.config;
-                block["thresholds"] =
-                    json!({ "decline": config.decline_threshold, "review": config.review_threshold });
-            }
-            json!({ "feature": verdict.feature, "block": block })
-        })
-        .collect();
-    json!({ "checks": blocks })
+    let mut decision = json!({ "version": checks::round::STORED_VERSION });
+    let mut blocks = Vec::new();
+    for verdict in verdicts {
+        let ran = examined.ran(&verdict.node_id);
+        let mut block = ran.map_or_else(|| json!({}), |ran| ran.block.clone());
+        block["node_id"] = json!(verdict.node_id);
+        block["status"] = json!(verdict.status);
+        block["warnings"] = json!(verdict.warnings);
+        let node = definition.nodes.iter().find(|node| node.id == verdict.node_id);
+        let tells =
+            checks::of(verdict.feature).is_some_and(|check| check.manifest().decision.tells_thresholds);
+        if let Some(node) = node.filter(|_| tells) {
+            block["thresholds"] = checks::thresholds_told(&node.config);
+        }
+        blocks.push(json!({ "feature": verdict.feature, "block": block }));
+        if let Some((name, value)) = ran.and_then(|ran| ran.beside.as_ref()) {
+            decision[*name] = value.clone();
+        }
+    }
+    decision["checks"] = json!(blocks);
+    decision
 }

@@ -1,19 +1,15 @@
 //! Holds the use cases: start a session, take a submission, run checks, decide, erase.
 //!
 //! It owns the transactions and knows no HTTP. Rules without I/O stand in
-//! `workflow` and in [`age`]; rows and blobs in `store`; the checks themselves
-//! in `document` and `face`, joined in [`checks`]. Every change is one
-//! transaction with its event and its audit row.
+//! `workflow`; rows and blobs in `store`; the checks themselves in `checks`.
+//! Every change is one transaction with its event and its audit row.
 
 pub mod access;
 pub mod active;
-pub mod age;
-pub mod checks;
 pub mod chip;
 pub mod consent;
 mod decision;
 mod document_blocklist;
-mod engines;
 pub mod face_again;
 pub mod face_lists;
 pub mod face_search;
@@ -23,8 +19,6 @@ pub mod idempotency;
 mod jobs;
 mod media;
 mod pool;
-mod returning;
-mod reuse;
 pub mod screening;
 pub mod sessions;
 pub mod setup;
@@ -35,11 +29,9 @@ use std::sync::Arc;
 
 use store::{Store, Time};
 
-pub use crate::{
-    engines::{Engines, EnginesError},
-    housekeeping::Swept,
-    pool::Load,
-};
+pub use checks::{Engines, EnginesError, age::rule as age};
+
+pub use crate::{housekeeping::Swept, pool::Load};
 
 /// All use cases, over one store and one set of engines. Cheap to clone.
 #[derive(Clone)]
@@ -85,6 +77,16 @@ impl Service {
     /// The engines behind the checks.
     pub fn engines(&self) -> &Arc<Engines> {
         &self.engines
+    }
+
+    /// What checks may use now.
+    pub(crate) fn env(&self, sandbox: bool) -> checks::Env {
+        checks::Env {
+            engines: Arc::clone(&self.engines),
+            today: date_of(self.now()),
+            specimens_allowed: sandbox,
+            lists: self.lists.clone(),
+        }
     }
 
     /// How busy the cores are.

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use store::{ApplicationId, ObjectId, Tx};
 use uuid::Uuid;
 
-use crate::{Service, checks, pool::Work, sessions::audit_session};
+use crate::{Service, pool::Work, sessions::audit_session};
 
 /// Seconds for which a link works.
 const VALID_SECONDS: i64 = 3_600;
@@ -98,7 +98,7 @@ impl Service {
         let picture = self
             .pool
             .run(Work::Picture, move || {
-                checks::decode(&bytes, None).ok().map(|picture| checks::jpeg(&picture))
+                checks::pictures::decode(&bytes, None).ok().map(|picture| checks::pictures::jpeg(&picture))
             })
             .await;
         Ok(picture.ok().flatten())

@@ -385,7 +385,7 @@ impl Service {
         if let Some(bytes) = new.portrait.take() {
             // Kept small and without metadata: it lies in the session's sealed row.
             let small = self.pool.run(Work::Picture, move || {
-                let picture = crate::checks::decode_photo(&bytes).ok()?;
+                let picture = checks::pictures::decode_photo(&bytes).ok()?;
                 Some(imaging::encode_jpeg(&imaging::fit_within(&picture.pixels, 640), 92))
             });
             let small = small.await.ok().flatten();

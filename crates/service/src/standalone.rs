@@ -3,19 +3,20 @@
 //! A saved request is a session of its own kind (`service` names the check), so
 //! that lists, decisions, erasure and retention treat it like any other.
 
+use checks::{
+    About, Capture, Carried, Check, Gathered, Input, Ran, Submission,
+    facts::Facts,
+    pictures::{Unreadable, decode_photo, jpeg},
+};
 use evidence::catalogue::Action;
-use face::age::Answer as AtLeast;
 use serde_json::{Value, json};
 use store::{Pii, Session, SessionId};
 use uuid::Uuid;
-use workflow::{
-    Definition, Feature, FeatureStatus, Finding, Node, NodeConfig, SessionStatus, Verdict, judge,
-};
+use workflow::{CheckState, Definition, Feature, FeatureStatus, Finding, NodeConfig, SessionStatus, judge};
 
 use crate::{
     Service,
     access::Access,
-    checks::{self, Unreadable},
     hosted::insert_object,
     pool::{PoolError, Work},
     screening::Screened,
@@ -180,19 +181,12 @@ pub(crate) fn unreadable(field: &'static str, error: &Unreadable) -> StandaloneE
 
 /// Decodes a picture of a person and finds the faces.
 pub(crate) fn look_at(
-    engines: &crate::Engines,
+    engines: &checks::Engines,
     field: &'static str,
     bytes: &[u8],
-) -> Result<checks::Look, StandaloneError> {
-    let picture = checks::decode_photo(bytes).map_err(|error| unreadable(field, &error))?;
-    checks::look_at(engines, picture.pixels).map_err(|reason| StandaloneError::Failed(reason.into()))
-}
-
-/// Leaves out turned faces unless the caller wants turned pictures tried.
-fn upright(look: Result<checks::Look, String>, turned_too: bool) -> Result<checks::Look, String> {
-    let mut look = look?;
-    look.keep_upright(turned_too);
-    Ok(look)
+) -> Result<checks::faces::Look, StandaloneError> {
+    let picture = decode_photo(bytes).map_err(|error| unreadable(field, &error))?;
+    checks::faces::look_at(engines, &picture.pixels).map_err(|reason| StandaloneError::Failed(reason.into()))
 }
 
 /// The settings of one document check as those of a workflow's node.
@@ -222,44 +216,20 @@ fn one_node(feature: Feature, config: NodeConfig) -> Definition {
     definition
 }
 
-/// Single checks know two statuses: what a person would have to look at is not approved.
-fn two_valued(status: FeatureStatus) -> &'static str {
-    if status == FeatureStatus::Approved { "Approved" } else { "Declined" }
-}
-
-fn finish(mut block: Value, verdict: &Verdict, status: &str) -> Value {
-    block["status"] = json!(status);
-    block["warnings"] = json!(verdict.warnings);
-    block
-}
-
-/// Says under which thresholds a score was judged.
-fn with_thresholds(mut block: Value, config: &NodeConfig) -> Value {
-    block["thresholds"] = json!({ "decline": config.decline_threshold, "review": config.review_threshold });
-    block
-}
-
-/// Judges a finding under one node's settings and completes its block.
-fn judged(definition: &Definition, finding: &Finding, block: Value) -> (Value, Vec<Verdict>) {
-    let verdict = match definition.nodes.first() {
-        Some(node) => judge(node, finding),
-        None => {
-            judge(&Node { id: String::new(), ..Node::new(finding.feature, NodeConfig::default()) }, finding)
-        }
-    };
-    let status = two_valued(verdict.status);
-    (finish(block, &verdict, status), vec![verdict])
-}
-
 /// Judges a finding under settings of its own and completes its block with the status, as single checks do.
 pub(crate) fn judged_single(
     feature: Feature,
     config: NodeConfig,
     finding: &Finding,
-    block: Value,
+    mut block: Value,
 ) -> (Value, &'static str) {
-    let (block, verdicts) = judged(&one_node(feature, config), finding, block);
-    (block, verdicts.first().map_or("Declined", |verdict| two_valued(verdict.status)))
+    let verdict = one_node(feature, config).nodes.first().map(|node| judge(node, finding));
+    let approved = verdict.as_ref().is_some_and(|verdict| verdict.status == FeatureStatus::Approved);
+    // Single checks know two statuses: what a person would have to look at is not approved.
+    let status = if approved { "Approved" } else { "Declined" };
+    block["status"] = json!(status);
+    block["warnings"] = json!(verdict.map(|verdict| verdict.warnings));
+    (block, status)
 }
 
 /// What is kept of a single check.
@@ -269,8 +239,84 @@ pub(crate) struct Kept {
     pub(crate) block: Value,
     pub(crate) status: &'static str,
     pub(crate) pictures: Vec<(&'static str, Vec<u8>)>,
+    /// Issuing state of the document, where one was read.
+    pub(crate) country: Option<String>,
+    /// Type code of the document.
+    pub(crate) document: Option<String>,
     /// What a screening leaves beside its block.
     pub(crate) screened: Option<Screened>,
+    /// The check that ran, with what it leaves for later sessions.
+    pub(crate) ran: Option<(&'static dyn Check, Ran)>,
+}
+
+impl Kept {
+    /// A result with its pictures, and nothing beside it.
+    pub(crate) fn of(
+        name: &'static str,
+        feature: Feature,
+        block: Value,
+        status: &'static str,
+        pictures: Vec<(&'static str, Vec<u8>)>,
+    ) -> Self {
+        Self {
+            name,
+            feature,
+            block,
+            status,
+            pictures,
+            country: None,
+            document: None,
+            screened: None,
+            ran: None,
+        }
+    }
+}
+
+/// A check asked for alone, whichever it is.
+struct Request {
+    /// Its name, as its manifest has it.
+    name: &'static str,
+    config: NodeConfig,
+    submission: Submission,
+    /// What the caller chose, of the check's own type.
+    options: Carried,
+    /// Whether neither pictures nor a template of the face are kept.
+    outcome_only: bool,
+    common: Common,
+}
+
+/// A single check on its way through the cores.
+struct One {
+    definition: Definition,
+    submission: Submission,
+    options: Carried,
+    facts: Facts,
+    gathered: Gathered,
+}
+
+impl One {
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input {
+            definition: &self.definition,
+            node: self.definition.nodes.first()?,
+            submission: &self.submission,
+            facts: &self.facts,
+            gathered: &self.gathered,
+            options: &self.options,
+        })
+    }
+}
+
+/// Files of a request with the passwords of PDFs.
+fn files(files: Vec<(&'static str, Option<Vec<u8>>, Option<String>)>, rotate: bool) -> Submission {
+    let mut submission = Submission::default();
+    submission.upright_only = !rotate;
+    for (name, bytes, password) in files {
+        if let Some(bytes) = bytes {
+            submission.add(name, bytes, password);
+        }
+    }
+    submission
 }
 
 impl Service {
@@ -284,96 +330,18 @@ impl Service {
         input: IdVerification,
         public_url: &str,
     ) -> Result<Answer, StandaloneError> {
-        let engines = self.engines.clone();
-        engines.reader().map_err(|error| StandaloneError::NotInstalled(crate::engines::chain(&error)))?;
-        let today = crate::date_of(self.now());
-        let application = access.application;
-        let sandbox = self.store.read(move |tx| crate::setup::is_sandbox(tx, application)).await?;
-        let common = input.common.clone();
-        let pictures: Vec<(&'static str, Vec<u8>)> =
-            [Some(("front", input.front.clone())), input.back.clone().map(|back| ("back", back))]
-                .into_iter()
-                .flatten()
-                .collect();
-        let subject = self.subject_of(access, &common).await?;
-        let mut config = document_settings(&input);
-        let save = common.save;
-        let (read, mut inline) = self
-            .pool
-            .run(Work::Check, move || {
-                let front = checks::Upload::decode(&input.front, input.front_password.as_deref())
-                    .map_err(|error| unreadable("front_image", &error))?;
-                let back = match &input.back {
-                    Some(bytes) => Some(
-                        checks::Upload::decode(bytes, input.back_password.as_deref())
-                            .map_err(|error| unreadable("back_image", &error))?,
-                    ),
-                    None => None,
-                };
-                let read = checks::read_pictures(&engines, &front, back.as_ref(), None, today, sandbox)
-                    .map_err(|reason| StandaloneError::Failed(reason.into()))?;
-                if !read.recognised {
-                    return Err(StandaloneError::NoDocument);
-                }
-                // What is not kept is shown in the answer itself.
-                let inline = [
-                    (!save).then_some(("front", &front)),
-                    back.as_ref().filter(|_| !save).map(|back| ("back", back)),
-                ];
-                let inline: Vec<_> =
-                    inline.into_iter().flatten().map(|(kind, upload)| (kind, upload.jpeg())).collect();
-                Ok((read, inline))
-            })
-            .await??;
-        let mut finding = read.finding;
-        if !sandbox {
-            let shown = read.shown.clone();
-            let signals = self
-                .store
-                .read(move |tx| {
-                    let nobody = store::SubjectId(Uuid::nil());
-                    let session = SessionId(Uuid::nil());
-                    crate::reuse::signals(tx, application, session, subject.unwrap_or(nobody), &shown)
-                })
-                .await?;
-            finding.signals.extend(signals);
-            // That a picture is known is told; whether it matters, the caller knows.
-            config.actions.insert("DUPLICATED_DOCUMENT_IMAGE".to_owned(), Action::NoAction);
-        }
-        let (block, status) = judged_single(Feature::Ocr, config, &finding, read.block);
-        let portrait = read.portrait.as_ref().map(|image| imaging::encode_jpeg(image, 90));
-        let mut pictures = pictures;
-        inline.extend(portrait.iter().map(|portrait| ("portrait", portrait.clone())));
-        pictures.extend(portrait.map(|portrait| ("portrait", portrait)));
-        let kept = Kept {
+        let config = document_settings(&input);
+        let front = ("front", Some(input.front), input.front_password);
+        let back = ("back", input.back, input.back_password);
+        let request = Request {
             name: "ID_VERIFICATION",
-            feature: Feature::Ocr,
-            block: block.clone(),
-            status,
-            pictures,
-            screened: None,
+            config,
+            submission: files(vec![front, back], true),
+            options: Carried::default(),
+            outcome_only: false,
+            common: input.common,
         };
-        let mut block = block;
-        let request = if common.save { Some(self.keep(access, &common, kept).await?) } else { None };
-        if let (Some(id), false) = (request, sandbox) {
-            let shown = read.shown;
-            self.store
-                .write(move |tx| {
-                    let Some(session) = tx.sessions(application).find(id)? else { return Ok(()) };
-                    crate::reuse::keep(tx, application, id, &session.key, &shown)
-                })
-                .await?;
-        }
-        let links = match request {
-            Some(session) => self.picture_links(access, session, public_url).await?,
-            None => inline.iter().map(|(kind, bytes)| ((*kind).to_owned(), inline_image(bytes))).collect(),
-        };
-        for (kind, field) in
-            [("front", "front_image"), ("back", "back_image"), ("portrait", "portrait_image")]
-        {
-            block[field] = json!(links.iter().find(|(name, _)| name == kind).map(|(_, link)| link));
-        }
-        Ok(Answer { request: request.map_or_else(Uuid::new_v4, |session| session.0), block })
+        self.single(access, request, public_url).await
     }
 
     /// Compares two faces.
@@ -381,40 +349,17 @@ impl Service {
     /// # Errors
     /// [`StandaloneError`].
     pub async fn face_match(&self, access: &Access, input: FaceMatch) -> Result<Answer, StandaloneError> {
-        self.consented(access, &input.common).await?;
-        let engines = self.faces_ready()?;
-        let common = input.common.clone();
-        let pictures = vec![("selfie", input.user.clone()), ("portrait", input.reference.clone())];
-        let (block, status) = self
-            .pool
-            .run(Work::Check, move || {
-                let look = |field: &'static str, bytes: &[u8]| {
-                    let mut look = look_at(&engines, field, bytes)?;
-                    look.keep_upright(input.rotate);
-                    Ok::<_, StandaloneError>(look)
-                };
-                let (user, reference) =
-                    (look("user_image", &input.user)?, look("ref_image", &input.reference)?);
-                let (finding, block) = checks::compare_looks(&engines, &user, Some(&reference));
-                let config =
-                    NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() };
-                let block = with_thresholds(block, &config);
-                let (block, verdicts) = judged(&one_node(Feature::FaceMatch, config), &finding, block);
-                Ok::<_, StandaloneError>((
-                    block,
-                    verdicts.first().map_or("Declined", |v| two_valued(v.status)),
-                ))
-            })
-            .await??;
-        let kept = Kept {
+        let selfie = ("selfie", Some(input.user), None);
+        let portrait = ("portrait", Some(input.reference), None);
+        let request = Request {
             name: "FACE_MATCH",
-            feature: Feature::FaceMatch,
-            block: block.clone(),
-            status,
-            pictures,
-            screened: None,
+            config: NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() },
+            submission: files(vec![selfie, portrait], input.rotate),
+            options: Carried::default(),
+            outcome_only: false,
+            common: input.common,
         };
-        self.answer(access, &common, kept, block).await
+        self.single(access, request, "").await
     }
 
     /// Judges whether a selfie shows a live person.
@@ -427,49 +372,162 @@ impl Service {
         input: PassiveLiveness,
         public_url: &str,
     ) -> Result<Answer, StandaloneError> {
-        let settings = self.consented(access, &input.common).await?;
-        let engines = self.faces_ready()?;
-        let common = input.common.clone();
-        let pictures = vec![("selfie", input.user.clone())];
-        let decline_threshold = input.decline_threshold;
-        let (finding, block, template) = self
+        let request = Request {
+            name: "PASSIVE_LIVENESS",
+            config: NodeConfig { decline_threshold: Some(input.decline_threshold), ..NodeConfig::default() },
+            submission: files(vec![("selfie", Some(input.user), None)], input.rotate),
+            options: Carried::default(),
+            outcome_only: false,
+            common: input.common,
+        };
+        self.single(access, request, public_url).await
+    }
+
+    /// Estimates an age; passive liveness is judged with it.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub async fn age_estimation(
+        &self,
+        access: &Access,
+        input: AgeEstimation,
+    ) -> Result<Answer, StandaloneError> {
+        let options = checks::age::Single {
+            liveness_decline_threshold: input.liveness_decline_threshold,
+            minimum_age: input.minimum_age,
+            buffer: input.buffer,
+            outcome_only: input.outcome_only,
+        };
+        let request = Request {
+            name: "AGE_ESTIMATION",
+            config: NodeConfig::default(),
+            submission: files(vec![("selfie", Some(input.user), None)], input.rotate),
+            options: Carried::of(options),
+            outcome_only: input.outcome_only,
+            common: input.common,
+        };
+        self.single(access, request, "").await
+    }
+
+    /// Runs one check alone and judges it, as its manifest says: the same way for every check.
+    async fn single(
+        &self,
+        access: &Access,
+        request: Request,
+        public_url: &str,
+    ) -> Result<Answer, StandaloneError> {
+        let Request { name, mut config, submission, options, outcome_only, common } = request;
+        let unknown = || StandaloneError::Failed(format!("there is no single check {name}").into());
+        let check = checks::single(name).ok_or_else(unknown)?;
+        let manifest = check.manifest();
+        let single = manifest.single.as_ref().ok_or_else(unknown)?;
+        let feature = checks::feature_of(check).ok_or_else(unknown)?;
+        let settings = if single.needs_consent {
+            self.consented(access, &common).await?
+        } else {
+            crate::face_search::Settings::default()
+        };
+        let required = self.engines.require(&manifest.cost.engines);
+        required.map_err(|error| StandaloneError::NotInstalled(checks::chain(&error)))?;
+        let application = access.application;
+        let sandbox = self.store.read(move |tx| crate::setup::is_sandbox(tx, application)).await?;
+        let subject = self.subject_of(access, &common).await?;
+        for risk in &single.informs {
+            // It is told; whether it matters, the caller knows.
+            config.actions.insert(risk.clone(), Action::NoAction);
+        }
+        let one = One {
+            definition: one_node(feature, config),
+            submission,
+            options,
+            facts: Facts::default(),
+            gathered: Gathered::default(),
+        };
+        let env = self.env(sandbox);
+        let wants_template = settings.face_search.is_some() && single.enrols_face && !outcome_only;
+        let on_cores = env.clone();
+        // What is not kept is shown in the answer itself.
+        let shows_inline = !single.pictures.is_empty() && !common.save;
+        let (one, mut ran, template, inline) = self
             .pool
             .run(Work::Check, move || {
-                let picture =
-                    checks::decode_photo(&input.user).map_err(|error| unreadable("user_image", &error))?;
-                let look = upright(checks::look_at(&engines, picture.pixels), input.rotate);
-                let (finding, block) = checks::liveness(&engines, &look);
-                Ok::<_, StandaloneError>((finding, block, checks::template(&engines, &look)))
+                for shown in &single.fields {
+                    if let Some(capture) = one.submission.capture(&shown.shows) {
+                        capture.picture().map_err(|error| unreadable(&shown.field, error))?;
+                    }
+                }
+                let ran = match one.input() {
+                    Some(input) => checks::round::run_one(&on_cores, &input),
+                    None => Ran::failed(feature, "there is nothing to run"),
+                };
+                let look = || one.submission.selfie(&on_cores.engines).as_ref().ok();
+                let template =
+                    wants_template.then(|| checks::faces::template(&on_cores.engines, look()?)).flatten();
+                let decoded = |(kind, capture): (&&'static str, &Capture)| {
+                    Some(((*kind).to_owned(), inline_image(&jpeg(capture.picture().ok()?))))
+                };
+                let cut_out =
+                    |(kind, jpeg): &(&'static str, Vec<u8>)| ((*kind).to_owned(), inline_image(jpeg));
+                let inline: Vec<(String, String)> = if shows_inline {
+                    let handed_in = one.submission.captures.iter().filter_map(decoded);
+                    handed_in.chain(ran.pictures.iter().map(cut_out)).collect()
+                } else {
+                    Vec::new()
+                };
+                Ok::<_, StandaloneError>((one, ran, template, inline))
             })
             .await??;
-        let (mut finding, mut block) = (finding, block);
-        let template = template.filter(|_| settings.face_search.is_some());
-        if let Some(template) = &template {
+        if let (CheckState::Failed(reason), false) = (&ran.finding.state, single.answers_failures) {
+            return Err(StandaloneError::Failed(reason.clone().into()));
+        }
+        let refused = |signal: &evidence::Signal| signal.present() && single.refuses.contains(&signal.risk);
+        if ran.finding.signals.iter().any(refused) {
+            return Err(StandaloneError::NoDocument);
+        }
+        ran = self
+            .store
+            .read(move |tx| {
+                let about = About { application, session: None, subject, sandbox };
+                check.look_up(tx, &about, &mut ran)?;
+                Ok::<_, store::Error>(ran)
+            })
+            .await?;
+        if let Some(template) = template.as_ref().filter(|_| single.searches_faces) {
             // The person's own faces are no duplicates; without a name nobody's are left out.
-            let own = self.subject_of(access, &common).await?;
             let kind = crate::face_search::SearchType::MostSimilar;
-            let found = self.find_face(access.application, template.clone(), kind, own).await?;
-            finding.signals.extend(found.signals(&template.model));
-            block["matches"] = json!(self.show(access.application, &found, public_url).await?);
+            let found = self.find_face(application, template.clone(), kind, subject).await?;
+            ran.finding.signals.extend(found.signals(&template.model));
+            ran.block["matches"] = json!(self.show(application, &found, public_url).await?);
         }
-        let mut config = NodeConfig { decline_threshold: Some(decline_threshold), ..NodeConfig::default() };
-        // That a face is known is told; whether it matters, the caller knows.
-        for risk in ["DUPLICATED_FACE", "POSSIBLE_DUPLICATED_FACE"] {
-            config.actions.insert(risk.to_owned(), Action::NoAction);
+        let input = one.input().ok_or_else(unknown)?;
+        let status = check.judge_single(&env, &input, &mut ran);
+        let mut pictures: Vec<(&'static str, Vec<u8>)> = Vec::new();
+        if !outcome_only {
+            pictures.extend(one.submission.captures.into_iter().map(|(kind, capture)| (kind, capture.bytes)));
+            pictures.append(&mut ran.pictures);
         }
-        let block = with_thresholds(block, &config);
-        let (block, status) = judged_single(Feature::Liveness, config, &finding, block);
+        let mut block = ran.block.clone();
         let kept = Kept {
-            name: "PASSIVE_LIVENESS",
-            feature: Feature::Liveness,
-            block: block.clone(),
-            status,
-            pictures,
-            screened: None,
+            country: ran.finding.country.clone(),
+            document: ran.finding.document.clone(),
+            ran: Some((check, ran)),
+            ..Kept::of(&single.name, feature, block.clone(), status, pictures)
         };
-        let answer = self.answer(access, &common, kept, block).await?;
-        self.enrol_saved(access, &common, &answer, template).await?;
-        Ok(answer)
+        let request = if common.save { Some(self.keep(access, &common, sandbox, kept).await?) } else { None };
+        if !single.pictures.is_empty() {
+            let links = match request {
+                Some(session) => self.picture_links(access, session, public_url).await?,
+                None => inline,
+            };
+            for picture in &single.pictures {
+                let link = links.iter().find(|(kind, _)| *kind == picture.shows).map(|(_, link)| link);
+                block[picture.field.as_str()] = json!(link);
+            }
+        }
+        if let (Some(session), Some(template)) = (request, &template) {
+            self.enrol(application, session, template).await?;
+        }
+        Ok(Answer { request: request.map_or_else(Uuid::new_v4, |session| session.0), block })
     }
 
     /// The person whom the caller names, if known already.
@@ -487,112 +545,9 @@ impl Service {
             .await
     }
 
-    /// Enrols the face of a saved check.
-    async fn enrol_saved(
-        &self,
-        access: &Access,
-        common: &Common,
-        answer: &Answer,
-        template: Option<face::Template>,
-    ) -> Result<(), store::Error> {
-        match template {
-            Some(template) if common.save => {
-                self.enrol(access.application, SessionId(answer.request), &template).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Estimates an age; passive liveness is judged with it.
-    ///
-    /// # Errors
-    /// [`StandaloneError`].
-    pub async fn age_estimation(
-        &self,
-        access: &Access,
-        input: AgeEstimation,
-    ) -> Result<Answer, StandaloneError> {
-        let settings = self.consented(access, &input.common).await?;
-        let engines = self.faces_ready()?;
-        let missing = "the age model is not installed: it is opt-in, install it with `bonafide models install faceres-age`";
-        match engines.ages() {
-            Ok(ages) if ages.is_some() => {}
-            Ok(_) => return Err(StandaloneError::NotInstalled(missing.to_owned())),
-            Err(error) => return Err(StandaloneError::Failed(Box::new(error))),
-        }
-        let common = input.common.clone();
-        let pictures = if input.outcome_only { Vec::new() } else { vec![("selfie", input.user.clone())] };
-        let (block, status, template) = self
-            .pool
-            .run(Work::Check, move || {
-                let picture =
-                    checks::decode_photo(&input.user).map_err(|error| unreadable("user_image", &error))?;
-                let look = upright(checks::look_at(&engines, picture.pixels), input.rotate);
-                let (live, live_block) = checks::liveness(&engines, &look);
-                let (aged, mut block) = checks::estimate_age(&engines, &look);
-                let live_config = NodeConfig {
-                    decline_threshold: Some(input.liveness_decline_threshold),
-                    // Without a liveness model the age still stands: what was not judged is said, not declined.
-                    ..NodeConfig::default()
-                };
-                let (_, live_verdicts) = judged(&one_node(Feature::Liveness, live_config), &live, json!({}));
-                let (minimum, doubt) = (f64::from(input.minimum_age), f64::from(input.buffer));
-                let outcome = aged.age.map(|years| AtLeast::of(years, minimum, doubt));
-                let uncertain = outcome == Some(AtLeast::Uncertain);
-                let age_config = NodeConfig {
-                    minimum_age: (!uncertain).then_some(input.minimum_age),
-                    ..NodeConfig::default()
-                };
-                let (_, age_verdicts) =
-                    judged(&one_node(Feature::AgeEstimation, age_config), &aged, json!({}));
-                let warnings: Vec<_> =
-                    age_verdicts.iter().chain(&live_verdicts).flat_map(|v| v.warnings.clone()).collect();
-                let verdicts = || age_verdicts.iter().chain(&live_verdicts).map(|verdict| verdict.status);
-                let status = if verdicts().any(|status| status == FeatureStatus::Declined) {
-                    "Declined"
-                } else if uncertain || verdicts().any(|status| status != FeatureStatus::Approved) {
-                    // Too close to tell, or liveness was not judged: whoever asked decides, by a document.
-                    "In Review"
-                } else {
-                    "Approved"
-                };
-                block["score"] = live_block["score"].clone();
-                block["status"] = json!(status);
-                block["outcome"] = json!(outcome);
-                block["warnings"] = json!(warnings);
-                block["thresholds"] = json!({
-                    "minimum_age": input.minimum_age,
-                    "buffer": input.buffer,
-                    "liveness_decline": input.liveness_decline_threshold,
-                });
-                let template = checks::template(&engines, &look).filter(|_| !input.outcome_only);
-                if input.outcome_only {
-                    for personal in
-                        ["age_estimation", "age_interval", "user_image", "face_quality", "face_luminance"]
-                    {
-                        block[personal] = Value::Null;
-                    }
-                }
-                Ok::<_, StandaloneError>((block, status, template))
-            })
-            .await??;
-        let kept = Kept {
-            name: "AGE_ESTIMATION",
-            feature: Feature::AgeEstimation,
-            block: block.clone(),
-            status,
-            pictures,
-            screened: None,
-        };
-        let answer = self.answer(access, &common, kept, block).await?;
-        let template = template.filter(|_| settings.face_search.is_some());
-        self.enrol_saved(access, &common, &answer, template).await?;
-        Ok(answer)
-    }
-
     pub(crate) fn faces_ready(&self) -> Result<std::sync::Arc<crate::Engines>, StandaloneError> {
         let engines = self.engines.clone();
-        engines.faces().map_err(|error| StandaloneError::NotInstalled(crate::engines::chain(&error)))?;
+        engines.faces().map_err(|error| StandaloneError::NotInstalled(checks::chain(&error)))?;
         Ok(engines)
     }
 
@@ -611,7 +566,7 @@ impl Service {
         status: &'static str,
         pictures: Vec<(&'static str, Vec<u8>)>,
     ) -> Result<Answer, StandaloneError> {
-        let kept = Kept { name, feature, block: block.clone(), status, pictures, screened: None };
+        let kept = Kept::of(name, feature, block.clone(), status, pictures);
         self.answer(access, common, kept, block).await
     }
 
@@ -622,12 +577,22 @@ impl Service {
         kept: Kept,
         block: Value,
     ) -> Result<Answer, StandaloneError> {
-        let request = if common.save { self.keep(access, common, kept).await?.0 } else { Uuid::new_v4() };
-        Ok(Answer { request, block })
+        if !common.save {
+            return Ok(Answer { request: Uuid::new_v4(), block });
+        }
+        let application = access.application;
+        let sandbox = self.store.read(move |tx| crate::setup::is_sandbox(tx, application)).await?;
+        Ok(Answer { request: self.keep(access, common, sandbox, kept).await?.0, block })
     }
 
     /// Keeps a single check as a session of its own kind.
-    async fn keep(&self, access: &Access, common: &Common, kept: Kept) -> Result<SessionId, StandaloneError> {
+    async fn keep(
+        &self,
+        access: &Access,
+        common: &Common,
+        sandbox: bool,
+        kept: Kept,
+    ) -> Result<SessionId, StandaloneError> {
         let mut kept = kept;
         crate::face_search::without_others(&mut kept.block);
         let application = access.application;
@@ -674,7 +639,10 @@ impl Service {
                     metadata: common.metadata.clone(),
                     ..Details::default()
                 };
-                let mut checks = json!({ "checks": [{ "feature": kept.feature, "block": kept.block }] });
+                let mut checks = json!({
+                    "version": checks::round::STORED_VERSION,
+                    "checks": [{ "feature": kept.feature, "block": kept.block }],
+                });
                 if let Some(screened) = &kept.screened {
                     checks["screening"] = screened.kept();
                 }
@@ -695,8 +663,8 @@ impl Service {
                         .to_owned(),
                     features: vec![kept.feature.decision_name().to_owned()],
                     language: None,
-                    country: kept.block["issuing_state"].as_str().map(str::to_owned),
-                    document_type: checks::code_of(kept.block["document_type"].as_str()).map(str::to_owned),
+                    country: kept.country,
+                    document_type: kept.document,
                     details: Pii(serde_json::to_value(&details).map_err(store::Error::Json)?),
                     state: Pii(serde_json::to_value(&state).map_err(store::Error::Json)?),
                     decision: Some(Pii(checks)),
@@ -713,7 +681,12 @@ impl Service {
                     insert_object(tx, application, id, &key, kind, object)?;
                 }
                 if let Some(screened) = &kept.screened {
-                    screened.settle(tx, application, &session, &kept.block)?;
+                    screened.settle(tx, &session, &kept.block)?;
+                }
+                if let Some((check, ran)) = &kept.ran {
+                    let subject = Some(session.subject);
+                    let about = About { application, session: Some(&session), subject, sandbox };
+                    check.settle(tx, &about, ran)?;
                 }
                 audit_session(
                     tx,

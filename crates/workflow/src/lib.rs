@@ -18,7 +18,6 @@ pub mod plan;
 pub mod state;
 pub mod validate;
 
-mod chip;
 mod decide;
 mod definition;
 mod judge;
@@ -28,7 +27,6 @@ pub mod settings;
 mod status;
 mod step;
 
-pub use chip::with_proven_chip;
 pub use decide::decide;
 pub use definition::{AmlConfig, Definition, Feature, InvalidDefinition, LivenessMethod, Node, NodeConfig};
 pub use judge::{CheckState, Finding, Verdict, Warning, judge};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
-use service::checks::PortraitSearch;
+use checks::document::PortraitSearch;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

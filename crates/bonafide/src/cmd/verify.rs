@@ -1,15 +1,12 @@
 //! `bonafide verify`: checks local files, without a server; the same engine as everywhere.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
+use checks::{Engines, Env, Examined, Submission};
 use serde_json::{Value, json};
-use service::{
-    Engines,
-    checks::{self, Examined, Submission},
-    setup::default_features,
-};
-use workflow::{Definition, Feature, SessionStatus, decide, judge};
+use service::setup::default_features;
+use workflow::{Definition, Feature, SessionStatus, decide};
 
 use super::{print_json, print_line};
 
@@ -57,7 +54,7 @@ pub(crate) struct Verified {
 
 /// Runs the default workflow on pictures and decides.
 pub(crate) fn verify(
-    engines: &Engines,
+    engines: &Arc<Engines>,
     front: Vec<u8>,
     back: Option<Vec<u8>>,
     selfie: Option<Vec<u8>>,
@@ -69,30 +66,19 @@ pub(crate) fn verify(
         .into_iter()
         .filter(|feature| *feature == Feature::Ocr || selfie.is_some())
         .collect();
-    let mut definition = Definition::of(&features);
-    checks::face_threshold_defaults(engines, &mut definition);
-    let submission = Submission {
-        definition: definition.clone(),
-        front: Some(front),
-        back,
-        selfie,
-        challenge: None,
-        portrait: None,
-        expected: None,
+    let env = Env {
+        engines: Arc::clone(engines),
         today,
-        passwords: [None, None],
         specimens_allowed: !live,
+        lists: Arc::new(checks::aml::NoLists),
     };
-    let examined = checks::examine(engines, &submission);
-    decided(&definition, &examined, liveness)
+    let submission = Submission::of([("front", Some(front)), ("back", back), ("selfie", selfie)]);
+    let examined = checks::examine(&env, Definition::of(&features), &submission, &BTreeMap::new());
+    decided(&examined.completed(&env), &examined, liveness)
 }
 
 fn decided(definition: &Definition, examined: &Examined, liveness: bool) -> Verified {
-    let verdicts: Vec<_> = definition
-        .nodes
-        .iter()
-        .filter_map(|node| examined.finding(node.feature).map(|finding| judge(node, finding)))
-        .collect();
+    let verdicts = examined.verdicts(definition);
     let status = match decide(definition, &verdicts) {
         SessionStatus::InProgress => SessionStatus::InReview,
         status => status,
@@ -100,7 +86,7 @@ fn decided(definition: &Definition, examined: &Examined, liveness: bool) -> Veri
     let warnings: Vec<_> = verdicts.iter().flat_map(|verdict| verdict.warnings.clone()).collect();
     let block = |feature: Feature| {
         let verdict = verdicts.iter().find(|verdict| verdict.feature == feature)?;
-        let mut block = examined.block(feature).unwrap_or_else(|| json!({}));
+        let mut block = examined.ran(&verdict.node_id).map_or_else(|| json!({}), |ran| ran.block.clone());
         block["status"] = json!(verdict.status);
         Some(block)
     };
@@ -123,13 +109,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for (name, bytes) in [("--front", Some(&front)), ("--back", back.as_ref()), ("--selfie", selfie.as_ref())]
     {
         if let Some(bytes) = bytes {
-            let decoded =
-                if name == "--selfie" { checks::decode_photo(bytes) } else { checks::decode(bytes, None) };
+            let decoded = if name == "--selfie" {
+                checks::pictures::decode_photo(bytes)
+            } else {
+                checks::pictures::decode(bytes, None)
+            };
             decoded.map_err(|error| anyhow::anyhow!("{name}: {}", error.message()))?;
         }
     }
     let folder = args.models.clone().unwrap_or_else(inference::Models::default_dir);
-    let engines = Engines::open(&folder)?;
+    let engines = Arc::new(Engines::open(&folder)?);
     engines.reader()?;
     engines.faces()?;
     let verified = verify(&engines, front, back, selfie, args.today.unwrap_or_else(today), args.live);

@@ -32,8 +32,19 @@ const LANGUAGES: [(&str, &str); 4] = [
     ("fr", include_str!("../../texts/fr.toml")),
 ];
 
+/// The page's own texts with those of the checks, whose sections are named after what they ask for.
 static TEXTS: LazyLock<[(&str, Value); 4]> = LazyLock::new(|| {
-    LANGUAGES.map(|(code, text)| (code, toml::from_str(text).expect("the texts are tested to parse")))
+    LANGUAGES.map(|(code, text)| {
+        let parse = |text: &str| toml::from_str::<Value>(text).expect("the texts are tested to parse");
+        let mut texts = parse(text);
+        let of_checks = checks::ALL.iter().flat_map(|check| check.texts());
+        for &(_, asked) in of_checks.filter(|(language, _)| *language == code) {
+            if let (Value::Object(texts), Value::Object(asked)) = (&mut texts, parse(asked)) {
+                texts.extend(asked);
+            }
+        }
+        (code, texts)
+    })
 });
 
 /// A language that the pages speak, as its ISO 639-1 code.

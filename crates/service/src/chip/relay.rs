@@ -3,7 +3,7 @@
 //! A ticket is bound to one session (its token asks for it) and opens one conversation
 //! (`emrtd::relay`), which survives a lost connection until it is over. The reading is judged and
 //! stored with the session before the device hears that it is done; what
-//! it means is decided with the other checks ([`super::step`]).
+//! it means is decided with the other checks (`checks::chip`).
 
 use std::{
     collections::HashMap,
@@ -23,11 +23,11 @@ use store::{ApplicationId, BlobId, SessionId};
 use tokio::sync::watch;
 use workflow::Feature;
 
-use super::step::Kept;
 use crate::{
     Service,
     hosted::{Refused, insert_object, look, open, save},
 };
+use checks::chip::Kept;
 
 /// Conversations of one application at once.
 const MAX_PER_APPLICATION: usize = 256;

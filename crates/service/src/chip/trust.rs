@@ -47,7 +47,7 @@ fn stamp(file: &Path) -> Stamp {
 
 fn open(file: &Path) -> Result<TrustStore, String> {
     match std::fs::read_to_string(file) {
-        Ok(text) => TrustStore::from_json(&text).map_err(|error| crate::engines::chain(&error)),
+        Ok(text) => TrustStore::from_json(&text).map_err(|error| checks::chain(&error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(TrustStore::default()),
         Err(error) => Err(error.to_string()),
     }
@@ -89,7 +89,7 @@ impl TrustFiles {
         use std::io::Write as _;
         let file = self.own(application);
         let draft = file.with_extension("json.new");
-        let text = store.to_json().map_err(|error| crate::engines::chain(&error))?;
+        let text = store.to_json().map_err(|error| checks::chain(&error))?;
         let write = || {
             std::fs::create_dir_all(&self.folder)?;
             let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(&draft)?;
@@ -186,7 +186,7 @@ fn difference(
     let mut copy = trusted.clone();
     let import = copy
         .import(&file.name, &file.bytes, &roots, Some(now))
-        .map_err(|error| TrustError::File(crate::engines::chain(&error)))?;
+        .map_err(|error| TrustError::File(checks::chain(&error)))?;
     let (_, added) = trusted.diff(&copy);
     let number = copy.imports().len().saturating_sub(1);
     let missing = copy.anchors().iter().filter(|anchor| !anchor.imports.contains(&number)).count();
@@ -280,7 +280,7 @@ impl Service {
                     roots.extend(trusted.anchors().iter().map(|anchor| anchor.certificate.clone()));
                 }
                 own.gather(&file.name, &file.bytes, &roots, Some(now))
-                    .map_err(|error| TrustError::File(crate::engines::chain(&error)))?;
+                    .map_err(|error| TrustError::File(checks::chain(&error)))?;
                 own.learn(&copy);
                 shown.import = own.check().unwrap_or(shown.import);
                 Ok((own, shown))

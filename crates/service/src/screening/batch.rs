@@ -24,7 +24,7 @@ impl Service {
                 .run(Work::Search, move || {
                     questions
                         .iter()
-                        .map(|asked| json!({ "aml": examine(&lists, asked.clone(), Vec::new()).block }))
+                        .map(|asked| json!({ "aml": examine(lists.as_ref(), asked.clone(), Vec::new()).block }))
                         .collect()
                 })
                 .await;

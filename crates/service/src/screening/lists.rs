@@ -17,9 +17,6 @@ use aml::{
     lists::{Change, ListStore, ListVersion, Manifest, diff},
 };
 
-/// Characters of a version's hash that name it.
-const VERSION_LENGTH: usize = 16;
-
 /// The opened index and the state of the file that was written last.
 type Opened = (SystemTime, Arc<Screener>);
 /// The version of each list.
@@ -61,15 +58,7 @@ pub enum NotRepeatable {
     Io(#[from] std::io::Error),
 }
 
-/// The name of a version: the first characters of its hash.
-pub(crate) fn version_name(version: &ListVersion) -> String {
-    version.sha256.chars().take(VERSION_LENGTH).collect()
-}
-
-/// Version of each list of an index.
-pub(crate) fn versions_of(lists: &[ListVersion]) -> Versions {
-    lists.iter().map(|list| (list.list.clone(), version_name(list))).collect()
-}
+pub(crate) use checks::aml::{version_name, versions_of};
 
 /// What changed in the lists whose versions differ.
 pub(crate) fn deltas_of(
@@ -142,8 +131,8 @@ impl WatchLists {
             );
         }
         tracing::info!("building the index of the watch-lists again for {ENGINE_VERSION}");
-        kept.build(index).map_err(|error| crate::engines::chain(&error))?;
-        Screener::open(index).map_err(|error| crate::engines::chain(&error))
+        kept.build(index).map_err(|error| checks::chain(&error))?;
+        Screener::open(index).map_err(|error| checks::chain(&error))
     }
 
     /// The changes of a list from one version to another; a version that is not kept counts as empty, so that
@@ -164,9 +153,7 @@ impl WatchLists {
         let kept = self.kept();
         let old = from.and_then(|version| kept.entities_of(list, version).ok()).unwrap_or_default();
         let new = match to {
-            Some(version) => {
-                kept.entities_of(list, version).map_err(|error| crate::engines::chain(&error))?
-            }
+            Some(version) => kept.entities_of(list, version).map_err(|error| checks::chain(&error))?,
             None => Vec::new(),
         };
         let changes = diff(&old, &new).into_iter().map(|(change, entity)| (change, entity.clone())).collect();
@@ -182,7 +169,7 @@ impl WatchLists {
         let kept = self.kept();
         let mut from = Versions::new();
         for list in to.keys() {
-            let version = kept.version_at(list, at).map_err(|error| crate::engines::chain(&error))?;
+            let version = kept.version_at(list, at).map_err(|error| checks::chain(&error))?;
             from.extend(version.map(|version| (list.clone(), version_name(&version))));
         }
         let name = (from, to);
@@ -242,6 +229,13 @@ impl WatchLists {
         let screener = Arc::new(built?);
         *last = Some((name, Arc::clone(&screener)));
         Ok(screener)
+    }
+}
+
+impl checks::aml::Lists for WatchLists {
+    fn screener(&self) -> Result<Option<Arc<Screener>>, String> {
+        // The method of the type itself.
+        WatchLists::screener(self)
     }
 }
 

@@ -31,8 +31,8 @@ use crate::{
 
 /// Takes the changes of the lists through one shard.
 pub(crate) const FOLLOW: &str = "aml.follow";
-/// Screens one watched person again.
-pub(crate) const RESCREEN: &str = "aml.rescreen";
+pub(crate) use checks::aml::RESCREEN;
+
 /// How long a job is held on while it writes.
 const LEASE_SECONDS: i64 = 120;
 /// Waits between two looks at the lists in use.
