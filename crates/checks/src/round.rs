@@ -168,7 +168,7 @@ pub fn examine(
             std::thread::scope(|scope| {
                 let spawned = others.iter().copied().map(|node| (node, scope.spawn(move || run(node))));
                 let threads: Vec<_> = spawned.collect();
-                let mut ran = vec![(*first, run(*first))];
+                let mut ran = vec![(*first, run(first))];
                 ran.extend(threads.into_iter().map(|(node, thread)| {
                     (node, thread.join().unwrap_or_else(|_| Ran::failed(node.feature, BROKE_OFF)))
                 }));

@@ -307,8 +307,11 @@ impl One {
     }
 }
 
-/// Files of a request with the passwords of PDFs.
-fn files(files: Vec<(&'static str, Option<Vec<u8>>, Option<String>)>, rotate: bool) -> Submission {
+/// A file of a request: its capture, its bytes, the password of a PDF.
+type File = (&'static str, Option<Vec<u8>>, Option<String>);
+
+/// What was handed in with a request.
+fn files(files: Vec<File>, rotate: bool) -> Submission {
     let mut submission = Submission::default();
     submission.upright_only = !rotate;
     for (name, bytes, password) in files {
